@@ -1,0 +1,80 @@
+// The status port and the health port: an HTTP/1.1 server on the control loop (DESIGN section 8).
+// It reads the agent through `struct status_backend` and never sees a live object.
+// Access by GET only reads. POST changes state: loopback, Host, Origin and Sec-Fetch-Site checked.
+#ifndef AGENT_STATUS_STATUS_H
+#define AGENT_STATUS_STATUS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/config/config.h"
+#include "agent/observe/observe.h"
+#include "base/err.h"
+#include "certmgr/identity_store.h"
+#include "certmgr/source.h"
+
+struct ev_loop;
+
+enum view_part {
+    VIEW_CONNECTIONS = 1,
+    VIEW_TUNNELS = 2,
+    VIEW_LISTENERS = 4,
+    VIEW_DESTINATIONS = 8,
+    VIEW_REFUSALS = 16,
+};
+
+// One thing that readiness waits for.
+struct readiness {
+    const char *check; // "identity", "listeners", "drain"
+    bool ready;
+    char pending[256]; // a sentence, "" when ready
+};
+#define READINESS_MAX 8
+
+struct identity_view {
+    enum identity_state state;
+    struct identity *identity; // a reference of the caller, or NULL; also set when it has expired
+    struct identity_counts counts;
+    char last_refusal[512];
+    const char *source_kind; // "workloadApi"
+    struct source_report source;
+    int64_t last_change_ms; // wall clock; 0: never
+};
+
+struct reload_view {
+    bool last_successful;
+    int64_t last_success_ms; // wall clock
+    char last_error[512];    // "" when the last one worked
+};
+
+// What the status port asks of the agent. Called on the control loop; each returns at once, or
+// within a second for `collect` and `sum_counters`.
+struct status_backend {
+    void *arg;
+    void (*collect)(void *arg, unsigned parts, struct view *out); // enum view_part bits
+    void (*sum_counters)(void *arg, struct counter_sums *out);
+    void (*identity)(void *arg, struct identity_view *out);
+    void (*reload)(void *arg, struct reload_view *out);
+    size_t (*readiness)(void *arg, struct readiness out[READINESS_MAX]);
+    bool (*is_alive)(void *arg, char *why, size_t why_len); // every worker's loop turned lately
+    const struct config *(*config)(void *arg);              // borrowed for the call
+    // POSTs
+    bool (*rotate)(void *arg, struct err *err);
+    void (*drain)(void *arg);
+    void (*quit)(void *arg);
+    bool (*forget)(void *arg, const struct netaddr *address); // false: not remembered
+};
+
+struct status_server;
+
+// Binds status.listen and status.health of `config` (what is not set is not bound).
+struct status_server *status_server_new(struct ev_loop *loop, const struct config *config,
+                                        const struct status_backend *backend,
+                                        struct err *err) MUST_USE;
+void status_server_free(struct status_server *server);
+OWN_DEFINE(struct status_server, status_server_free)
+// After a reload: binds what is new, drops what is gone. On error the old listeners stay.
+bool status_server_reconfigure(struct status_server *server, const struct config *config,
+                               struct err *err) MUST_USE;
+
+#endif

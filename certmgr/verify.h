@@ -1,0 +1,55 @@
+// Verifying a peer's X509-SVID: path validation against the bundle of the peer's own trust domain,
+// then everything that X509_verify_cert does not refuse by itself (threats section 3.2).
+// Pure: bytes, bundles and a time in; a verdict out.
+#ifndef CERTMGR_VERIFY_H
+#define CERTMGR_VERIFY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <openssl/base.h>
+#include <openssl/pool.h>
+
+#include "base/err.h"
+#include "certmgr/bundle.h"
+#include "certmgr/spiffe_id.h"
+#include "certmgr/svid.h"
+
+enum verify_role { VERIFY_CLIENT, VERIFY_SERVER }; // what the peer is
+
+// Why a peer was refused: a bounded set, used as metric label and in /refusals.
+enum verify_result {
+#define VERIFY_RESULT(id, name, sentence) id,
+#include "certmgr/verify_result.def"
+#undef VERIFY_RESULT
+    VERIFY_RESULT_COUNT
+};
+
+const char *verify_result_name(enum verify_result result);     // "unknown_trust_domain"
+const char *verify_result_sentence(enum verify_result result); // for people
+
+// Who a verified peer is.
+struct peer {
+    struct spiffe_id id; // len 0: verified by DNS name, no SPIFFE ID
+    int64_t not_after;   // Unix seconds, the least of the chain that verified
+    char serial[SVID_SERIAL_TEXT_MAX];
+};
+
+// Verifies `chain` (leaf first, as TLS presented it) at `now` (Unix seconds). On VERIFY_OK `out` is
+// set; otherwise `err` (may be NULL) holds the details, naming the peer's claimed ID where it has
+// one. The cost is bounded before any signature is checked: at most SVID_CHAIN_MAX certificates
+// and SVID_DER_MAX bytes; keys P-256, P-384, RSA 2048-4096.
+enum verify_result verify_peer(const struct bundle_set *bundles, CRYPTO_BUFFER *const *chain,
+                               size_t num_chain, enum verify_role role, int64_t now,
+                               struct peer *out, struct err *err) MUST_USE;
+
+// For `tls: mutual` rules with a serverName: verifies a server's chain against the bundle of
+// `trust_domain` and its DNS SANs against `dns_name` (RFC 6125: exact, or one left-most wildcard
+// label). A SPIFFE ID is not needed; out->id is set when the leaf has one that is valid.
+enum verify_result verify_server_name(const struct bundle_set *bundles, struct span trust_domain,
+                                      struct span dns_name, CRYPTO_BUFFER *const *chain,
+                                      size_t num_chain, int64_t now, struct peer *out,
+                                      struct err *err) MUST_USE;
+
+#endif
