@@ -1,0 +1,50 @@
+// TCP sockets: everything non-blocking and close-on-exec, outcomes as enums on the data path.
+// Whoever holds a descriptor from here closes it.
+#ifndef AGENT_NET_SOCKET_H
+#define AGENT_NET_SOCKET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/netaddr.h"
+
+// A listener with SO_REUSEADDR and, when `shared`, SO_REUSEPORT; IPv6 listeners are v6-only.
+// -1 with the sentence ("cannot listen on 1.2.3.4:80: ...") on error.
+int socket_listen(const struct netaddr *addr, bool shared, struct err *err) MUST_USE;
+
+enum socket_outcome {
+    SOCKET_OK,
+    SOCKET_AGAIN,     // nothing now
+    SOCKET_EXHAUSTED, // descriptors or memory: pause and retry later
+    SOCKET_FAILED,    // this one failed; errno is kept by the caller's means
+};
+
+// Accepts one connection with TCP_NODELAY set.
+enum socket_outcome socket_accept(int listener, int *fd, struct netaddr *peer);
+
+// Starts a connect with TCP_NODELAY set. SOCKET_OK: connected or under way (wait for writable, then
+// socket_connect_error). SOCKET_FAILED: refused at once, `*errnum` says why.
+enum socket_outcome socket_connect(const struct netaddr *to, int *fd, int *errnum);
+int socket_connect_error(int fd); // 0: connected; EINPROGRESS: not yet; else why it failed
+
+// Where the connection was going before the redirect (SO_ORIGINAL_DST, interception.md section 3).
+// The option level follows the peer's family after un-mapping. False: the connection was not
+// redirected (no answer, or the answer is the socket's own address).
+bool socket_original_destination(int fd, const struct netaddr *peer, struct netaddr *out);
+bool socket_local_address(int fd, struct netaddr *out);
+
+// TCP keepalive: `idle_s` before the first probe, then `interval_s`, dead after `count` probes.
+void socket_keepalive(int fd, int idle_s, int interval_s, int count);
+void socket_user_timeout(int fd, int ms);
+// Bounds what the kernel queues unsent, so that late small writes stay near the front.
+void socket_notsent_lowat(int fd, int bytes);
+
+// Bytes written that the peer has not acknowledged; 0 when unknown.
+size_t socket_unacknowledged(int fd);
+void socket_finish(int fd); // FIN: shutdown(SHUT_WR)
+void socket_reset(int fd);  // RST: closes the descriptor with SO_LINGER 0
+void socket_close(int fd);  // accepts -1
+
+#endif

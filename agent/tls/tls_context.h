@@ -1,0 +1,33 @@
+// The TLS configuration that belongs to one identity: an immutable snapshot with a client and a
+// server SSL_CTX for the mesh and a client one for `tls: mutual`, shared by reference count.
+// A new identity makes a new tls_context; nothing is ever reconfigured.
+#ifndef AGENT_TLS_TLS_CONTEXT_H
+#define AGENT_TLS_TLS_CONTEXT_H
+
+#include <stdbool.h>
+
+#include <openssl/base.h>
+
+#include "base/err.h"
+#include "certmgr/identity.h"
+
+enum tls_use {
+    TLS_MESH_CLIENT,   // TLS 1.3 only, ALPN h2, no SNI, own SVID
+    TLS_MESH_SERVER,   // TLS 1.3 only, ALPN h2, a client certificate is required
+    TLS_MUTUAL_CLIENT, // TLS 1.2 and 1.3 to a server that speaks TLS itself, own SVID when asked
+    TLS_USE_COUNT
+};
+
+struct tls_context;
+
+// Takes a reference of `identity`. Resumption is off: no tickets, no session cache.
+// Groups: the hybrid of this BoringSSL revision, X25519, P-256. AES-128-GCM before AES-256-GCM.
+struct tls_context *tls_context_new(struct identity *identity, struct err *err) MUST_USE;
+struct tls_context *tls_context_ref(struct tls_context *context);
+void tls_context_unref(struct tls_context *context);
+OWN_DEFINE(struct tls_context, tls_context_unref)
+
+struct identity *tls_context_identity(const struct tls_context *context);      // borrowed
+SSL_CTX *tls_context_ssl(const struct tls_context *context, enum tls_use use); // borrowed
+
+#endif

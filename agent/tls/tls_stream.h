@@ -1,0 +1,97 @@
+// One TLS connection without I/O: ciphertext in, plaintext out, and back. BoringSSL reads from a
+// span that the caller feeds and writes into the worker's scratch, so one recv brings many records
+// and one send carries many (performance.md 2.1). Not thread-safe; one owner.
+#ifndef AGENT_TLS_TLS_STREAM_H
+#define AGENT_TLS_TLS_STREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <openssl/base.h>
+
+#include "agent/tls/tls_context.h"
+#include "base/err.h"
+#include "base/span.h"
+#include "certmgr/verify.h"
+
+// Where sealed records go during a turn: one per worker, shared by all its streams.
+#define TLS_SCRATCH_SIZE (272 * 1024)
+struct tls_scratch {
+    size_t len; // bytes in `bytes`; zero between turns
+    uint8_t bytes[TLS_SCRATCH_SIZE];
+};
+
+enum tls_status {
+    TLS_OK,
+    TLS_AGAIN,     // more ciphertext is needed, or (write) the output has no room: flush first
+    TLS_EOF,       // close_notify
+    TLS_TRUNCATED, // tls_stream_input_ended was called and no close_notify had come
+    TLS_FAILED,    // fatal; tls_stream_error says why. An alert may be in the output: flush it
+};
+
+// What the peer must prove. Copied by tls_stream_new; the pointers outlive the handshake.
+struct tls_expectation {
+    // Called with a verified peer; false refuses it (an alert is sent). NULL accepts any.
+    bool (*accept)(void *arg, const struct peer *peer);
+    void *arg;
+    const char *server_name; // TLS_MUTUAL_CLIENT: SNI and DNS name; NULL: verify by SPIFFE ID
+};
+
+struct tls_stream;
+
+// Takes a reference of `context` until the stream is freed. NULL when memory is short.
+struct tls_stream *tls_stream_new(struct tls_context *context, enum tls_use use,
+                                  const struct tls_expectation *expect) MUST_USE;
+void tls_stream_free(struct tls_stream *stream);
+OWN_DEFINE(struct tls_stream, tls_stream_free)
+
+// Input. `ciphertext` is borrowed until the turn ends; it replaces what was fed before, so feed
+// what tls_stream_unread left first (the caller keeps those bytes between turns).
+void tls_stream_feed(struct tls_stream *stream, struct span ciphertext);
+struct span tls_stream_unread(const struct tls_stream *stream); // fed, not yet consumed
+// The transport has ended: reads give TLS_TRUNCATED once the input is used up without close_notify.
+void tls_stream_input_ended(struct tls_stream *stream);
+
+// Output. While a scratch is attached and the backlog is empty, records go to the scratch;
+// otherwise to the stream's backlog on the heap. At the end of a turn the caller sends backlog
+// first, then the scratch, gives what was not sent back by tls_stream_keep_unsent, and detaches
+// (NULL).
+void tls_stream_attach(struct tls_stream *stream, struct tls_scratch *scratch);
+struct span tls_stream_backlog(const struct tls_stream *stream);
+void tls_stream_backlog_sent(struct tls_stream *stream, size_t len);
+bool tls_stream_keep_unsent(struct tls_stream *stream, struct span unsent) MUST_USE; // copies
+
+// TLS_OK when done (a TLS 1.3 client may then still learn by an alert that it was refused).
+enum tls_status tls_stream_handshake(struct tls_stream *stream);
+// Reads as many whole records as fit; `*n` bytes on TLS_OK (at least 1). Room of 16384 never
+// splits.
+enum tls_status tls_stream_read(struct tls_stream *stream, uint8_t *out, size_t cap, size_t *n);
+// Seals up to `len` bytes into records of 16384; `*n` (may be short) on TLS_OK. TLS_AGAIN when the
+// scratch has no room for another record, or the backlog is over TLS_BACKLOG_MAX.
+#define TLS_BACKLOG_MAX (256 * 1024)
+enum tls_status tls_stream_write(struct tls_stream *stream, const uint8_t *bytes, size_t len,
+                                 size_t *n);
+// Queues close_notify (once).
+void tls_stream_close_notify(struct tls_stream *stream);
+
+// Why the handshake or a read failed: VERIFY_OK means that it was not our verifier.
+enum verify_result tls_stream_refusal(const struct tls_stream *stream);
+bool tls_stream_was_not_accepted(const struct tls_stream *stream); // refused by expect.accept
+// One sentence: the verifier's details, the alert received (decoded), or the library's reason.
+const char *tls_stream_error(const struct tls_stream *stream);
+// True when the peer sent a fatal alert; then what it means for people is in tls_stream_error.
+bool tls_stream_got_alert(const struct tls_stream *stream);
+
+// After the handshake. The peer as verified; NULL when nothing was verified.
+const struct peer *tls_stream_peer(const struct tls_stream *stream);
+struct tls_context *tls_stream_context(const struct tls_stream *stream); // borrowed
+// Verifies the peer's stored chain again, against `identity`'s bundles at `now` (Unix seconds).
+enum verify_result tls_stream_reverify(const struct tls_stream *stream,
+                                       const struct identity *identity, int64_t now,
+                                       struct err *err);
+const char *tls_stream_version(const struct tls_stream *stream); // "TLSv1.3"; static text
+const char *tls_stream_cipher(const struct tls_stream *stream);  // "TLS_AES_128_GCM_SHA256"
+const char *tls_stream_group(const struct tls_stream *stream);   // "X25519"; "" before
+
+#endif
