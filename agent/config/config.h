@@ -7,152 +7,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/err.h"
-#include "base/log.h"
-#include "base/netaddr.h"
+#include "agent/config/config_types.h"
+#include "base/own.h"
 #include "base/span.h"
 
-struct string_list {
-    char **items;
-    size_t num;
-};
-
-struct port_range {
-    uint16_t first;
-    uint16_t last;
-};
-
-struct port_list {
-    struct port_range *items;
-    size_t num;
-};
-
-struct prefix_list {
-    struct netaddr_prefix *items;
-    size_t num;
-};
-
-struct address_list {
-    struct netaddr *items;
-    size_t num;
-};
-
-struct config_identity {
-    char *endpoint; // unix:///path or tcp://IP:port; NULL: $SPIFFE_ENDPOINT_SOCKET
-    char *hint;     // NULL when not set
-    char *spiffe_id;
-    bool close_at_expiry;
-};
-
-enum outbound_tls { OUTBOUND_MESH, OUTBOUND_MUTUAL, OUTBOUND_PASSTHROUGH, OUTBOUND_DENY };
-const char *outbound_tls_name(enum outbound_tls tls); // "mesh", ...
-
-struct outbound_rule {
-    char *name; // never NULL: "destinations[2]" when not set
-    bool has_networks;
-    struct prefix_list networks;
-    bool has_ports;
-    struct port_list ports;
-    enum outbound_tls tls;
-    struct string_list peers; // SPIFFE patterns; empty: any identity of the own trust domain
-    char *server_name;        // DNS name to verify and to send as SNI; NULL: by SPIFFE ID
-    unsigned line;
-};
-
-struct outbound_listener {
-    struct netaddr listen;
-    struct netaddr destination;
-};
-
-struct config_outbound {
-    struct address_list listen;
-    struct outbound_listener *listeners;
-    size_t num_listeners;
-    struct prefix_list mesh_networks;
-    uint16_t mesh_port;
-    bool mesh_plaintext_when_unreachable;
-    int64_t mesh_pin_for_ms;
-    struct string_list mesh_peers; // SPIFFE patterns; empty: any identity of the own trust domain
-    struct outbound_rule *rules;   // outbound.destinations, first match wins
-    size_t num_rules;
-};
-
-struct authorization_rule {
-    bool allow;
-    bool has_peers; // an absent key means any; a present empty list matches nothing
-    struct string_list peers;
-    bool has_networks;
-    struct prefix_list networks;
-    bool has_ports;
-    struct port_list ports;
-    unsigned line;
-};
-
-// What happens to direct (non-tunnel) connections to a port.
-enum inbound_tls_mode { INBOUND_FOLLOW_MODE, INBOUND_DISABLED, INBOUND_TUNNEL_ONLY };
-
-struct inbound_port {
-    uint16_t port;
-    bool has_deliver;
-    struct netaddr deliver;
-    bool has_listen;
-    struct netaddr listen;
-    enum inbound_tls_mode tls_mode;
-    unsigned line;
-};
-
-struct config_inbound {
-    struct address_list listen;
-    struct address_list tunnel;
-    bool strict; // inbound.mode
-    bool has_authorization;
-    struct authorization_rule *authorization;
-    size_t num_authorization;
-    struct inbound_port *ports;
-    size_t num_ports;
-};
-
-struct config_intercept {
-    uint32_t uid; // the agent's own
-    uint32_t *app_uids;
-    size_t num_app_uids;
-    struct port_list inbound_include_ports, inbound_exclude_ports;
-    struct port_list outbound_include_ports, outbound_exclude_ports;
-    struct prefix_list outbound_include_networks, outbound_exclude_networks;
-    struct string_list exclude_interfaces;
-};
-
-struct config_trust_store { // read and checked; built by a later issue
-    bool is_set;
-    struct string_list sources;
-    char *output;
-};
-
-struct config_status {
-    bool has_listen; // an empty text turns it off
-    struct netaddr listen;
-    bool has_health;
-    struct netaddr health;
-    bool quit; // POST /quitquitquit allowed
-};
-
-struct config {
-    struct config_identity identity;
-    struct config_outbound outbound;
-    struct config_inbound inbound;
-    struct config_intercept intercept;
-    struct config_trust_store trust_store;
-    struct config_status status;
-    int64_t drain_deadline_ms;
-    unsigned workers; // 0: auto
-    enum log_level log_level;
-    enum log_format log_format;
-};
+struct buf;
 
 // Parses `text` (YAML, UTF-8). `name` is the file's name for messages. On error every mistake that
 // was found is in `errors` (appended), one per line as "name:line:col: sentence"; NULL is returned.
 // Warnings (accepted, but worth saying) go to `warnings` in the same form.
-struct buf;
 struct config *config_parse(const char *name, struct span text, struct buf *errors,
                             struct buf *warnings) MUST_USE;
 // Reads the file (at most 4 MiB), then config_parse.
@@ -161,6 +24,8 @@ struct config *config_load(const char *path, struct buf *errors, struct buf *war
 struct config *config_ref(struct config *config);
 void config_unref(struct config *config);
 OWN_DEFINE(struct config, config_unref)
+
+const char *outbound_tls_name(enum outbound_tls tls); // "mesh", ...
 
 // The entry for `port` in inbound.ports, or NULL.
 const struct inbound_port *config_inbound_port(const struct config *config, uint16_t port);

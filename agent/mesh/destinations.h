@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "agent/observe/observe.h"
+#include "agent/observe/view.h"
 #include "base/netaddr.h"
 #include "certmgr/spiffe_id.h"
 

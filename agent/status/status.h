@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "agent/config/config.h"
-#include "agent/observe/observe.h"
+#include "agent/observe/view.h"
 #include "base/err.h"
 #include "certmgr/identity_store.h"
 #include "certmgr/source.h"
