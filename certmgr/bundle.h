@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include <openssl/base.h>
+#include <openssl/x509.h>
 
 #include "base/err.h"
 #include "base/span.h"
@@ -26,7 +27,8 @@ OWN_DEFINE(struct bundle_builder, bundle_builder_free)
 // already is replaced (a protobuf map's last entry wins). Roots must be CA certificates.
 bool bundle_builder_add(struct bundle_builder *builder, struct span trust_domain, struct span der,
                         struct err *err) MUST_USE;
-// Adds a DER CRL; it is filed by issuer name and looked at for every domain.
+// Adds a DER CRL; it is filed by issuer name and looked at for every domain. Only complete CRLs:
+// one with a critical extension (delta, partial scope) is an error.
 bool bundle_builder_add_crl(struct bundle_builder *builder, struct span der,
                             struct err *err) MUST_USE;
 // Ends the builder's use (it is freed). NULL when memory is short.
@@ -41,6 +43,7 @@ X509_STORE *bundle_set_store(const struct bundle_set *set, struct span trust_dom
 // SHA-256 over all domains, certificates and CRLs: equal content, equal digest.
 const uint8_t *bundle_set_digest(const struct bundle_set *set);
 bool bundle_set_has_crls(const struct bundle_set *set);
+const STACK_OF(X509_CRL) * bundle_set_crls(const struct bundle_set *set); // borrowed
 
 size_t bundle_set_num_domains(const struct bundle_set *set);
 struct bundle_view {

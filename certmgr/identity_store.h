@@ -54,6 +54,7 @@ enum identity_outcome identity_store_apply(struct identity_store *store,
 struct identity *identity_store_current(const struct identity_store *store, int64_t now);
 enum identity_state identity_store_state(const struct identity_store *store, int64_t now);
 struct identity_counts identity_store_counts(const struct identity_store *store);
-const char *identity_store_last_refusal(const struct identity_store *store); // "" when none
+// The sentence of the last refused update, "" when one has been accepted since. Borrowed.
+const char *identity_store_last_refusal(const struct identity_store *store);
 
 #endif

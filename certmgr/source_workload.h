@@ -1,17 +1,32 @@
 // The SPIFFE Workload API as a source: FetchX509SVID on gRPC core, in its own thread, reconnecting
 // as SPIFFE_Workload_API.md and the codes in reference say (identity.md 1.3): UNAVAILABLE and
-// stream ends are retried with backoff and jitter (at most 30 s), PERMISSION_DENIED withdraws and
-// is retried, INVALID_ARGUMENT and UNIMPLEMENTED end it.
+// stream ends are retried with backoff and jitter (at most 30 s; at most 1 s while nobody listens),
+// PERMISSION_DENIED withdraws and is retried, INVALID_ARGUMENT and UNIMPLEMENTED end it until
+// source_refresh. A response without SVIDs withdraws too. A message that does not decode is
+// reported and otherwise ignored.
 #ifndef CERTMGR_SOURCE_WORKLOAD_H
 #define CERTMGR_SOURCE_WORKLOAD_H
 
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/own.h"
 #include "certmgr/source.h"
 
-// A SPIFFE endpoint address: "unix:///absolute/path" or "tcp://IP:port" (identity.md 1.2).
-bool source_workload_endpoint_check(struct span endpoint, struct err *err) MUST_USE;
+// How long the server may take; the defaults are for the product, others for tests.
+struct source_workload_timing {
+    int connect_ms;           // connecting, with the HTTP/2 preface
+    int64_t first_message_ms; // from the attempt's start to the first message
+};
+#define SOURCE_WORKLOAD_TIMING_DEFAULT                                                             \
+    ((struct source_workload_timing){.connect_ms = 5000, .first_message_ms = 30000})
 
-// Starts the thread. `sink` is borrowed and outlives the source. NULL with the sentence on error.
+// Starts the thread. `endpoint` is "unix:///absolute/path" or "tcp://IP:port" (certmgr/endpoint.h).
+// `sink` is borrowed and outlives the source. NULL with the sentence on error.
 struct source *source_workload_new(const char *endpoint, struct source_sink *sink,
                                    struct err *err) MUST_USE;
+struct source *source_workload_new_timed(const char *endpoint, struct source_sink *sink,
+                                         struct source_workload_timing timing,
+                                         struct err *err) MUST_USE;
 
 #endif

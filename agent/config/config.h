@@ -33,6 +33,13 @@ bool port_list_contains(const struct port_list *list, uint16_t port);
 bool prefix_list_contains(const struct prefix_list *list, const struct netaddr *addr);
 // True when `port` is one the agent itself listens on: tunnel, redirect, status or health.
 bool config_is_own_port(const struct config *config, uint16_t port);
+// True when a listener takes connections to `addr`: the same port, and the same address or the
+// unspecified one of the same family.
+bool config_listener_covers(const struct netaddr *listener, const struct netaddr *addr);
+// True when dialling `addr` would reach one of the agent's own listeners, as far as addresses tell.
+// An explicit listener or the health port on the unspecified address counts for loopback only,
+// since other hosts use the same port; the redirect and tunnel ports count everywhere.
+bool config_is_own_listener(const struct config *config, const struct netaddr *addr);
 
 // The effective configuration as JSON text (for /config); nothing in it is secret.
 bool config_render_json(const struct config *config, struct buf *out) MUST_USE;

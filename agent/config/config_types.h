@@ -6,42 +6,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/config/config_lists.h"
 #include "base/log.h"
 #include "base/netaddr.h"
 
-struct string_list {
-    char **items;
-    size_t num;
-};
-
-struct port_range {
-    uint16_t first;
-    uint16_t last;
-};
-
-struct port_list {
-    struct port_range *items;
-    size_t num;
-};
-
-struct prefix_list {
-    struct netaddr_prefix *items;
-    size_t num;
-};
-
-struct address_list {
-    struct netaddr *items;
-    size_t num;
-};
-
 struct config_identity {
+    enum identity_source source;
     char *endpoint; // unix:///path or tcp://IP:port; NULL: $SPIFFE_ENDPOINT_SOCKET
     char *hint;     // NULL when not set
     char *spiffe_id;
     bool close_at_expiry;
 };
-
-enum outbound_tls { OUTBOUND_MESH, OUTBOUND_MUTUAL, OUTBOUND_PASSTHROUGH, OUTBOUND_DENY };
 
 struct outbound_rule {
     char *name; // never NULL: "destinations[2]" when not set
@@ -83,9 +58,6 @@ struct authorization_rule {
     struct port_list ports;
     unsigned line;
 };
-
-// What happens to direct (non-tunnel) connections to a port.
-enum inbound_tls_mode { INBOUND_FOLLOW_MODE, INBOUND_DISABLED, INBOUND_TUNNEL_ONLY };
 
 struct inbound_port {
     uint16_t port;

@@ -11,6 +11,14 @@
 #include "base/netaddr.h"
 #include "certmgr/svid.h"
 
+enum view_part {
+    VIEW_CONNECTIONS = 1,
+    VIEW_TUNNELS = 2,
+    VIEW_LISTENERS = 4,
+    VIEW_DESTINATIONS = 8,
+    VIEW_REFUSALS = 16,
+};
+
 // A live connection, as /connections shows it.
 struct connection_view {
     uint64_t id;

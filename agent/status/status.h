@@ -15,19 +15,11 @@
 
 struct ev_loop;
 
-enum view_part {
-    VIEW_CONNECTIONS = 1,
-    VIEW_TUNNELS = 2,
-    VIEW_LISTENERS = 4,
-    VIEW_DESTINATIONS = 8,
-    VIEW_REFUSALS = 16,
-};
-
 // One thing that readiness waits for.
 struct readiness {
     const char *check; // "identity", "listeners", "drain"
     bool ready;
-    char pending[256]; // a sentence, "" when ready
+    char pending[640]; // a sentence, "" when ready
 };
 #define READINESS_MAX 8
 

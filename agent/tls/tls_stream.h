@@ -11,16 +11,10 @@
 #include <openssl/base.h>
 
 #include "agent/tls/tls_context.h"
+#include "agent/tls/tls_scratch.h"
 #include "base/err.h"
 #include "base/span.h"
 #include "certmgr/verify.h"
-
-// Where sealed records go during a turn: one per worker, shared by all its streams.
-#define TLS_SCRATCH_SIZE (272 * 1024)
-struct tls_scratch {
-    size_t len; // bytes in `bytes`; zero between turns
-    uint8_t bytes[TLS_SCRATCH_SIZE];
-};
 
 enum tls_status {
     TLS_OK,
@@ -60,7 +54,9 @@ void tls_stream_input_ended(struct tls_stream *stream);
 void tls_stream_attach(struct tls_stream *stream, struct tls_scratch *scratch);
 struct span tls_stream_backlog(const struct tls_stream *stream);
 void tls_stream_backlog_sent(struct tls_stream *stream, size_t len);
-bool tls_stream_keep_unsent(struct tls_stream *stream, struct span unsent) MUST_USE; // copies
+// `unsent` is copied and the attached scratch is emptied (whoever sent all of it may set its len to
+// zero instead). False when memory is short: the stream has failed.
+bool tls_stream_keep_unsent(struct tls_stream *stream, struct span unsent) MUST_USE;
 
 // TLS_OK when done (a TLS 1.3 client may then still learn by an alert that it was refused).
 enum tls_status tls_stream_handshake(struct tls_stream *stream);
@@ -69,10 +65,12 @@ enum tls_status tls_stream_handshake(struct tls_stream *stream);
 enum tls_status tls_stream_read(struct tls_stream *stream, uint8_t *out, size_t cap, size_t *n);
 // Seals up to `len` bytes into records of 16384; `*n` (may be short) on TLS_OK. TLS_AGAIN when the
 // scratch has no room for another record, or the backlog is over TLS_BACKLOG_MAX.
-#define TLS_BACKLOG_MAX (256 * 1024)
 enum tls_status tls_stream_write(struct tls_stream *stream, const uint8_t *bytes, size_t len,
                                  size_t *n);
-// Queues close_notify (once).
+// A TLS 1.3 stream changes its key after this many records (AES-GCM's limit is 2^24.5); the default
+// is 2^23. For tests.
+void tls_stream_set_key_update_after(struct tls_stream *stream, uint64_t num_records);
+// Queues close_notify (once); nothing is written afterwards, reading goes on.
 void tls_stream_close_notify(struct tls_stream *stream);
 
 // Why the handshake or a read failed: VERIFY_OK means that it was not our verifier.

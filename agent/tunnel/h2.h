@@ -1,7 +1,8 @@
 // HTTP/2 for the tunnel (RFC 9113, CONNECT of section 8.5), without I/O: plaintext in, frames out.
 // The only door to nghttp2. A session carries streams; a stream is one application connection.
-// Callbacks run inside h2_session_receive, h2_session_send and h2_stream_write; they may call any
-// h2_stream function, but must not free the session. Not thread-safe.
+// Callbacks run inside h2_session_receive and h2_session_send, `emit` also inside h2_stream_write.
+// They may call any function of streams and h2_session_send, but must not free the session; `emit`
+// only takes bytes. Not thread-safe.
 #ifndef AGENT_TUNNEL_H2_H
 #define AGENT_TUNNEL_H2_H
 
@@ -43,8 +44,9 @@ struct h2_events {
     // Frames to send: `header` is H2_FRAME_HEADER bytes of a DATA frame followed by `payload`, or
     // `header` is empty and `payload` holds any other frames whole. The H2_FRAME_HEADER bytes
     // before a DATA payload belong to the caller of h2_stream_write and may be overwritten. False:
-    // no room now; for DATA the frame is offered again by the next h2_session_send. Other frames
-    // must be taken.
+    // no room now. DATA that was refused was not sent, h2_stream_write is short by it; the empty
+    // frame of h2_stream_end is offered again by the next h2_session_send. Other frames must be
+    // taken: a refusal breaks the session.
     bool (*emit)(void *arg, struct span header, struct span payload);
     void (*ready)(void *arg);                  // the peer's first SETTINGS arrived
     void (*goaway)(void *arg, uint32_t error); // the peer takes no new streams
@@ -54,7 +56,7 @@ struct h2_events {
     void (*request)(void *arg, struct h2_stream *stream, const struct h2_request *request);
     // The rest has the argument of the stream; a stream without one (NULL) gets no such call.
     void (*status)(void *stream_arg, int status);      // client: the final response
-    void (*data)(void *stream_arg, struct span bytes); // valid during h2_session_receive
+    void (*data)(void *stream_arg, struct span bytes); // part of what was received
     void (*end)(void *stream_arg);                     // END_STREAM: the peer's FIN
     void (*writable)(void *stream_arg);                // h2_stream_window grew from zero
     // The stream is gone: RST_STREAM came (`error`), GOAWAY excluded it (H2_REFUSED_STREAM), or
@@ -88,7 +90,8 @@ bool h2_session_has_room(const struct h2_session *session);
 bool h2_session_is_ready(const struct h2_session *session);
 
 // Client: opens a stream with CONNECT `authority` ("ip:port") and a `forwarded` header when
-// `forwarded` is not NULL. The HEADERS leave with the next send. NULL when memory is short.
+// `forwarded` is not NULL. The HEADERS leave with the next send. NULL when memory is short or the
+// session takes no streams.
 struct h2_stream *h2_session_connect(struct h2_session *session, const char *authority,
                                      const char *forwarded, void *stream_arg) MUST_USE;
 
@@ -106,7 +109,9 @@ void h2_stream_end(struct h2_stream *stream);
 // RST_STREAM. No further callback for this stream; it is freed by the session.
 void h2_stream_reset(struct h2_stream *stream, uint32_t error);
 // The application took `len` bytes of this stream: gives stream credit back. The connection's
-// credit is given back when the bytes arrive, so that one slow reader does not stop the others.
+// credit is given back when the bytes arrive, so that one slow reader does not stop the others
+// (until 64 MiB in all are not consumed). Every byte of `data` is to be consumed once, or the
+// stream reset.
 void h2_stream_consumed(struct h2_stream *stream, size_t len);
 
 #endif

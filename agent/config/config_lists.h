@@ -1,0 +1,43 @@
+// The lists and choices that the configuration is made of: plain values, owned by the
+// configuration.
+#ifndef AGENT_CONFIG_CONFIG_LISTS_H
+#define AGENT_CONFIG_CONFIG_LISTS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/netaddr.h"
+
+struct string_list {
+    char **items;
+    size_t num;
+};
+
+struct port_range {
+    uint16_t first;
+    uint16_t last;
+};
+
+struct port_list {
+    struct port_range *items;
+    size_t num;
+};
+
+struct prefix_list {
+    struct netaddr_prefix *items;
+    size_t num;
+};
+
+struct address_list {
+    struct netaddr *items;
+    size_t num;
+};
+
+enum identity_source { IDENTITY_WORKLOAD_API };
+
+enum outbound_tls { OUTBOUND_MESH, OUTBOUND_MUTUAL, OUTBOUND_PASSTHROUGH, OUTBOUND_DENY };
+
+// What happens to direct (non-tunnel) connections to a port.
+enum inbound_tls_mode { INBOUND_FOLLOW_MODE, INBOUND_DISABLED, INBOUND_TUNNEL_ONLY };
+
+#endif

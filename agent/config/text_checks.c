@@ -1,0 +1,86 @@
+#include "agent/config/text_checks.h"
+
+#include "certmgr/spiffe_id.h"
+
+#define DNS_NAME_MAX 253
+#define DNS_LABEL_MAX 63
+#define INTERFACE_MAX 15
+#define LABEL_MAX 64
+#define PATH_TEXT_MAX 4095
+
+static bool is_digit(uint8_t c) {
+    return c >= '0' && c <= '9';
+}
+
+static bool is_alnum(uint8_t c) {
+    return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static bool is_dns_label(struct span label) {
+    if (label.len == 0 || label.len > DNS_LABEL_MAX || label.ptr[0] == '-' ||
+        label.ptr[label.len - 1] == '-') {
+        return false;
+    }
+    for (size_t i = 0; i < label.len; i++) {
+        if (!is_alnum(label.ptr[i]) && label.ptr[i] != '-') {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_number(struct span label) {
+    for (size_t i = 0; i < label.len; i++) {
+        if (!is_digit(label.ptr[i])) {
+            return false;
+        }
+    }
+    return label.len > 0;
+}
+
+bool text_checks_dns_name(struct span text, struct err *err) {
+    if (text.len > DNS_NAME_MAX) {
+        return ERR_SET(err, ERR_INPUT, "it is longer than a DNS name can be");
+    }
+    struct span rest = text;
+    for (;;) {
+        const uint8_t *dot = rest.len == 0 ? NULL : memchr(rest.ptr, '.', rest.len);
+        struct span label = dot == NULL ? rest : span_of(rest.ptr, (size_t)(dot - rest.ptr));
+        if (!is_dns_label(label)) {
+            return ERR_SET(err, ERR_INPUT, "it is not a DNS name");
+        }
+        if (dot == NULL) {
+            return !is_number(label) ||
+                   ERR_SET(err, ERR_INPUT, "it is not a DNS name (IP addresses are not verified)");
+        }
+        rest = span_after(rest, label.len + 1);
+    }
+}
+
+bool text_checks_spiffe_id(struct span text, struct err *err) {
+    struct spiffe_id id;
+    return spiffe_id_parse(&id, text, err);
+}
+
+bool text_checks_path(struct span text, struct err *err) {
+    if (text.len == 0 || text.ptr[0] != '/') {
+        return ERR_SET(err, ERR_INPUT, "it is not an absolute path");
+    }
+    return text.len <= PATH_TEXT_MAX || ERR_SET(err, ERR_INPUT, "it is longer than a path can be");
+}
+
+bool text_checks_interface(struct span text, struct err *err) {
+    bool ok = text.len > 0 && text.len <= INTERFACE_MAX && !span_equal_text(text, ".") &&
+              !span_equal_text(text, "..");
+    for (size_t i = 0; ok && i < text.len; i++) {
+        uint8_t c = text.ptr[i];
+        ok = is_alnum(c) || c == '.' || c == '_' || c == '-';
+    }
+    return ok || ERR_SET(err, ERR_INPUT,
+                         "it is not the name of a network interface (1-15 of A-Z a-z 0-9 . _ -)");
+}
+
+bool text_checks_label(struct span text, struct err *err) {
+    return (text.len > 0 && text.len <= LABEL_MAX) ||
+           ERR_SET(err, ERR_INPUT, "it must have 1 to %d bytes", LABEL_MAX);
+}

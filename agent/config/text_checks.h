@@ -1,0 +1,21 @@
+// What the texts of a configuration may look like: pure checks, one sentence on error.
+#ifndef AGENT_CONFIG_TEXT_CHECKS_H
+#define AGENT_CONFIG_TEXT_CHECKS_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "base/own.h"
+#include "base/span.h"
+
+// A DNS host name: labels of letters, digits and inner hyphens; no wildcard, no final dot, no IP.
+bool text_checks_dns_name(struct span text, struct err *err) MUST_USE;
+bool text_checks_spiffe_id(struct span text, struct err *err) MUST_USE;
+// An absolute path.
+bool text_checks_path(struct span text, struct err *err) MUST_USE;
+// A network interface's name: 1-15 bytes of [A-Za-z0-9._-]; it ends up in a rule set.
+bool text_checks_interface(struct span text, struct err *err) MUST_USE;
+// A name for people: 1-64 bytes.
+bool text_checks_label(struct span text, struct err *err) MUST_USE;
+
+#endif

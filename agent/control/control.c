@@ -1,0 +1,237 @@
+#include "agent/control/control.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/control/control_internal.h"
+#include "agent/control/cpu_quota.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+static struct worker_orders *new_orders(struct control *control, bool cut) {
+    OWNED(worker_orders_free) struct worker_orders *orders = calloc(1, sizeof(*orders));
+    if (orders == NULL) {
+        return NULL;
+    }
+    enum identity_state state = identity_store_state(control->store, clock_wall_s());
+    orders->snapshot = snapshot_new(control->config, control->context, state);
+    if (orders->snapshot == NULL) {
+        return NULL;
+    }
+    orders->listeners = listener_set_ref(control->listeners);
+    orders->draining = control->draining;
+    orders->cut = cut;
+    return take(&orders);
+}
+
+void control_command_workers(struct control *control, bool cut) {
+    for (unsigned i = 0; i < control->num_workers && control->workers[i] != NULL; i++) {
+        struct worker_orders *orders = new_orders(control, cut);
+        if (orders == NULL) {
+            log_msg(LOG_ERROR, "no_memory", "a change could not be handed to worker %u", i);
+            continue;
+        }
+        worker_command(control->workers[i], orders);
+    }
+}
+
+// --- the end
+// -----------------------------------------------------------------------------------------
+
+static void leave_when_idle(struct control *control) {
+    if (control->leaving && atomic_load(&control->shared.num_conns) == 0) {
+        log_msg(LOG_INFO, "drained", "the last connection has ended");
+        ev_break(control->loop, EVBREAK_ALL);
+    }
+}
+
+static void on_idle(struct ev_loop *loop UNUSED, ev_async *async, int events UNUSED) {
+    leave_when_idle(async->data);
+}
+
+static void wake_idle(void *arg) {
+    struct control *control = arg;
+    ev_async_send(control->loop, &control->idle_wake);
+}
+
+static void on_drain_deadline(struct ev_loop *loop, ev_timer *timer, int events UNUSED) {
+    struct control *control = timer->data;
+    log_msg(LOG_WARN, "drain_deadline", "%lld connections are cut at the drain deadline",
+            (long long)atomic_load(&control->shared.num_conns));
+    ev_break(loop, EVBREAK_ALL); // stopping the workers ends what is left
+}
+
+void control_drain(struct control *control) {
+    if (control->draining) {
+        return;
+    }
+    struct err err = {0};
+    struct listener_set *outbound =
+        listener_set_new(control->config, control->num_workers, false, control->listeners, &err);
+    if (outbound == NULL) {
+        log_msg(LOG_ERROR, "drain", "inbound listeners stay open: %s", err.msg);
+    } else {
+        listener_set_unref(control->listeners);
+        control->listeners = outbound;
+    }
+    control->draining = true;
+    log_msg(LOG_INFO, "draining", "no new inbound connections; %lld open",
+            (long long)atomic_load(&control->shared.num_conns));
+    control_command_workers(control, false);
+}
+
+void control_quit(struct control *control) {
+    control_drain(control);
+    if (control->leaving) {
+        return;
+    }
+    control->leaving = true;
+    ev_timer_set(&control->drain_timer, (double)control->config->drain_deadline_ms / 1e3, 0);
+    ev_timer_start(control->loop, &control->drain_timer);
+    ev_async_send(control->loop, &control->idle_wake); // perhaps there is none already
+}
+
+static void on_signal(struct ev_loop *loop, ev_signal *signal, int events UNUSED) {
+    struct control *control = signal->data;
+    if (signal->signum == SIGHUP) {
+        control_reload(control);
+        return;
+    }
+    control_quit(control);
+    // Whoever presses Ctrl-C twice wants it now.
+    if (signal->signum == SIGINT && ++control->interrupts > 1) {
+        ev_break(loop, EVBREAK_ALL);
+    }
+}
+
+// --- the start
+// ---------------------------------------------------------------------------------------
+
+static void init_watchers(struct control *control) {
+    static const int SIGNALS[] = {SIGHUP, SIGTERM, SIGINT};
+    for (size_t i = 0; i < sizeof(SIGNALS) / sizeof(SIGNALS[0]); i++) {
+        ev_signal_init(&control->signals[i], on_signal, SIGNALS[i]);
+        control->signals[i].data = control;
+        ev_signal_start(control->loop, &control->signals[i]);
+    }
+    ev_async_init(&control->idle_wake, on_idle);
+    control->idle_wake.data = control;
+    ev_async_start(control->loop, &control->idle_wake);
+    ev_init(&control->drain_timer, on_drain_deadline);
+    control->drain_timer.data = control;
+}
+
+static bool load(struct control *control, struct err *err) {
+    struct buf errors = {0};
+    struct buf warnings = {0};
+    control->config = config_load(control->config_path, &errors, &warnings);
+    struct span said = buf_span(&warnings);
+    fwrite(said.ptr, 1, said.len, stderr);
+    said = buf_span(&errors);
+    fwrite(said.ptr, 1, said.len, stderr);
+    buf_fini(&warnings);
+    buf_fini(&errors);
+    if (control->config == NULL) {
+        return ERR_SET(err, ERR_INPUT, "the configuration %s has mistakes; nothing was started",
+                       control->config_path);
+    }
+    log_set_level(control->config->log_level);
+    log_set_format(control->config->log_format);
+    control->reload =
+        (struct reload_view){.last_successful = true, .last_success_ms = clock_wall_ms()};
+    return true;
+}
+
+static bool start_shared(struct control *control, struct err *err) {
+    control->shared.destinations = destinations_new();
+    control->shared.refusals = refusals_new();
+    control->shared.idle = wake_idle;
+    control->shared.arg = control;
+    control->loop = ev_loop_new(EVFLAG_NOENV | EVBACKEND_EPOLL);
+    if (control->shared.destinations == NULL || control->shared.refusals == NULL ||
+        control->loop == NULL) {
+        return ERR_NO_MEMORY(err, "starting");
+    }
+    return true;
+}
+
+static bool start_workers(struct control *control, struct err *err) {
+    control->workers = calloc(control->num_workers, sizeof(*control->workers));
+    if (control->workers == NULL) {
+        return ERR_NO_MEMORY(err, "starting");
+    }
+    fd_budget_init(&control->shared.fds);
+    for (unsigned i = 0; i < control->num_workers; i++) {
+        struct worker_orders *orders = new_orders(control, false);
+        if (orders == NULL) {
+            return ERR_NO_MEMORY(err, "starting");
+        }
+        control->workers[i] = worker_start(i, control->num_workers, &control->shared, orders, err);
+        if (control->workers[i] == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool start(struct control *control, struct err *err) {
+    if (!load(control, err) || !start_shared(control, err)) {
+        return false;
+    }
+    init_watchers(control);
+    control->num_workers =
+        control->config->workers == 0 ? cpu_quota_workers() : control->config->workers;
+    control->listeners = listener_set_new(control->config, control->num_workers, true, NULL, err);
+    return control->listeners != NULL && control_status_start(control, err) &&
+           control_identity_start(control, err) && start_workers(control, err);
+}
+
+struct control *control_new(const char *config_path, struct err *err) {
+    OWNED(control_free) struct control *control = calloc(1, sizeof(*control));
+    if (control == NULL) {
+        ERR_NO_MEMORY(err, "starting");
+        return NULL;
+    }
+    control->config_path = strdup(config_path);
+    return start(control, err) ? take(&control) : NULL;
+}
+
+int control_run(struct control *control) {
+    struct log_line line;
+    log_begin(&line, LOG_INFO, "started");
+    log_text(&line, "config", control->config_path);
+    log_text(&line, "identity", control->endpoint);
+    log_u64(&line, "workers", control->num_workers);
+    log_u64(&line, "listeners", control->listeners->num);
+    log_i64(&line, "pid", getpid());
+    log_end(&line);
+    ev_run(control->loop, 0);
+    log_msg(LOG_INFO, "stopped", "%lld connections were open",
+            (long long)atomic_load(&control->shared.num_conns));
+    return 0;
+}
+
+void control_free(struct control *control) {
+    if (control == NULL) {
+        return;
+    }
+    for (unsigned i = 0; control->workers != NULL && i < control->num_workers; i++) {
+        worker_stop(control->workers[i]);
+    }
+    free(control->workers);
+    control_identity_stop(control);
+    status_server_free(control->status);
+    listener_set_unref(control->listeners);
+    destinations_free(control->shared.destinations);
+    refusals_free(control->shared.refusals);
+    config_unref(control->config);
+    if (control->loop != NULL) {
+        ev_loop_destroy(control->loop);
+    }
+    free(control->config_path);
+    free(control);
+}

@@ -1,0 +1,200 @@
+// From the identity source to the workers: updates are validated, become a TLS context and a
+// snapshot. One log line per outcome.
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/control/control_internal.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "certmgr/source_workload.h"
+
+static void log_identity(const struct identity *identity, const struct identity_store *store) {
+    struct svid *svid = identity_svid(identity);
+    char until[CLOCK_TEXT_MAX];
+    clock_format(svid_not_after(svid) * 1000, false, until);
+    struct log_line line;
+    log_begin(&line, LOG_INFO, "identity_changed");
+    log_text(&line, "spiffe_id", svid_id(svid)->text);
+    log_text(&line, "serial", svid_serial(svid));
+    log_text(&line, "not_after", until);
+    log_u64(&line, "generation", identity_generation(identity));
+    log_u64(&line, "rotations", identity_store_counts(store).rotations);
+    log_end(&line);
+}
+
+static void log_problem(const char *event, const char *detail) {
+    struct log_line line;
+    log_begin(&line, LOG_WARN, event);
+    log_text(&line, "detail", detail);
+    log_end(&line);
+}
+
+static void use_identity(struct control *control, struct identity *identity) {
+    struct err err = {0};
+    struct tls_context *context = tls_context_new(identity, &err);
+    if (context == NULL) {
+        log_problem("identity_refused", err.msg); // the last good one stays
+        return;
+    }
+    tls_context_unref(control->context);
+    control->context = context;
+    identity_unref(control->last_identity);
+    control->last_identity = identity_ref(identity);
+    control->identity_changed_at_ms = clock_wall_ms();
+    control->said_expired = false;
+    log_identity(identity, control->store);
+    control_command_workers(control, false);
+}
+
+static void drop_identity(struct control *control) {
+    tls_context_unref(take(&control->context));
+    identity_unref(take(&control->last_identity));
+    control->identity_changed_at_ms = clock_wall_ms();
+    log_problem("identity_withdrawn", "the identity source says that there is no identity for this "
+                                      "process (any more); connections are refused");
+    control_command_workers(control, false);
+}
+
+static void apply(struct control *control, const struct update *update) {
+    int64_t now = clock_wall_s();
+    struct err err = {0};
+    switch (identity_store_apply(control->store, update, now, &err)) {
+    case IDENTITY_CHANGED:
+        use_identity(control, identity_store_current(control->store, now));
+        break;
+    case IDENTITY_UNCHANGED:
+        break;
+    case IDENTITY_REFUSED:
+        log_problem("identity_refused", err.msg);
+        break;
+    case IDENTITY_GONE:
+        if (control->last_identity != NULL) {
+            drop_identity(control);
+        } else {
+            control_command_workers(control, false);
+        }
+        break;
+    }
+}
+
+static void take_report(struct control *control) {
+    struct source_report *report = mailbox_take(&control->sink.reports);
+    if (report == NULL) {
+        return;
+    }
+    bool said = strcmp(report->last_error, control->report.last_error) == 0;
+    bool same_state = report->state == control->report.state;
+    control->report = *report;
+    if (report->last_error[0] != '\0' && (!said || !same_state)) {
+        struct log_line line;
+        log_begin(&line, LOG_WARN, "identity_source");
+        log_text(&line, "state", source_state_name(report->state));
+        log_text(&line, "detail", report->last_error);
+        log_end(&line);
+    } else if (!same_state && report->state == SOURCE_CONNECTED) {
+        log_msg(LOG_INFO, "identity_source", "connected");
+    }
+    free(report);
+}
+
+static void on_source(struct ev_loop *loop UNUSED, ev_async *async, int events UNUSED) {
+    struct control *control = async->data;
+    take_report(control);
+    OWNED(update_free) struct update *update = mailbox_take(&control->sink.updates);
+    if (update != NULL) {
+        apply(control, update);
+    }
+}
+
+static void wake(void *arg) {
+    struct control *control = arg;
+    ev_async_send(control->loop, &control->source_wake);
+}
+
+// Expiry is seen by the wall clock; the workers check by themselves, this only says so once.
+static void on_tick(struct ev_loop *loop UNUSED, ev_timer *timer, int events UNUSED) {
+    struct control *control = timer->data;
+    int64_t now = clock_wall_s();
+    if (!control->said_expired && identity_store_state(control->store, now) == IDENTITY_EXPIRED) {
+        control->said_expired = true;
+        log_problem("identity_expired", "our certificate has expired and the identity source has "
+                                        "sent no other; new connections are refused");
+    }
+}
+
+static bool choose_endpoint(const struct config *config, char **out, struct err *err) {
+    const char *endpoint = config->identity.endpoint;
+    if (endpoint == NULL) {
+        endpoint = getenv("SPIFFE_ENDPOINT_SOCKET");
+    }
+    if (endpoint == NULL || endpoint[0] == '\0') {
+        return ERR_SET(err, ERR_INPUT,
+                       "no identity source: set identity.endpoint or $SPIFFE_ENDPOINT_SOCKET, for "
+                       "example unix:///run/pavise/authority.sock");
+    }
+    *out = strdup(endpoint);
+    return *out != NULL || ERR_NO_MEMORY(err, "reading the configuration");
+}
+
+bool control_identity_start(struct control *control, struct err *err) {
+    const struct config *config = control->config;
+    control->store = identity_store_new((struct identity_choice){
+        .spiffe_id = config->identity.spiffe_id, .hint = config->identity.hint});
+    if (control->store == NULL) {
+        return ERR_NO_MEMORY(err, "starting");
+    }
+    ev_async_init(&control->source_wake, on_source);
+    control->source_wake.data = control;
+    ev_async_start(control->loop, &control->source_wake);
+    ev_timer_init(&control->expiry_tick, on_tick, 1, 1);
+    control->expiry_tick.data = control;
+    ev_timer_start(control->loop, &control->expiry_tick);
+    control->sink.wake = wake;
+    control->sink.arg = control;
+    if (!choose_endpoint(config, &control->endpoint, err)) {
+        return false;
+    }
+    control->source = source_workload_new(control->endpoint, &control->sink, err);
+    return control->source != NULL;
+}
+
+bool control_identity_reload(struct control *control, const struct config *config,
+                             struct err *err) {
+    const struct config_identity *old = &control->config->identity;
+    const struct config_identity *new = &config->identity;
+    char *endpoint = NULL;
+    if (!choose_endpoint(config, &endpoint, err)) {
+        return false;
+    }
+    bool same = strcmp(endpoint, control->endpoint) == 0 &&
+                span_equal(span_of_text(old->hint), span_of_text(new->hint)) &&
+                span_equal(span_of_text(old->spiffe_id), span_of_text(new->spiffe_id));
+    if (same) {
+        free(endpoint);
+        return true;
+    }
+    struct identity_store *store = identity_store_new(
+        (struct identity_choice){.spiffe_id = new->spiffe_id, .hint = new->hint});
+    if (store == NULL) {
+        free(endpoint);
+        return ERR_NO_MEMORY(err, "reloading");
+    }
+    source_free(take(&control->source));
+    update_free(mailbox_take(&control->sink.updates));
+    identity_store_free(control->store);
+    control->store = store;
+    free(control->endpoint);
+    control->endpoint = endpoint;
+    control->source = source_workload_new(control->endpoint, &control->sink, err);
+    return control->source != NULL;
+}
+
+void control_identity_stop(struct control *control) {
+    source_free(take(&control->source));
+    update_free(mailbox_take(&control->sink.updates));
+    free(mailbox_take(&control->sink.reports));
+    identity_store_free(control->store);
+    identity_unref(control->last_identity);
+    tls_context_unref(control->context);
+    free(control->endpoint);
+}

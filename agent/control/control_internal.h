@@ -1,0 +1,68 @@
+// What the files of the control loop share among themselves; nobody else includes it.
+#ifndef AGENT_CONTROL_CONTROL_INTERNAL_H
+#define AGENT_CONTROL_CONTROL_INTERNAL_H
+
+#include <ev.h>
+
+#include "agent/control/control.h"
+#include "agent/status/status.h"
+#include "agent/worker/worker.h"
+#include "certmgr/identity_store.h"
+#include "certmgr/source.h"
+
+#define CONTROL_SIGNALS 4
+
+struct control {
+    struct ev_loop *loop;
+    char *config_path;
+    struct config *config;
+    struct reload_view reload;
+
+    char *endpoint; // of the identity source
+    struct source_sink sink;
+    struct source *source;
+    struct source_report report; // the latest
+    struct identity_store *store;
+    struct tls_context *context;    // NULL while there is no identity
+    struct identity *last_identity; // also when it has expired, for /identity
+    int64_t identity_changed_at_ms; // wall clock; 0: never
+
+    struct worker_shared shared;
+    struct worker **workers;
+    unsigned num_workers;
+    struct listener_set *listeners;
+
+    struct status_server *status;
+    struct status_backend backend;
+
+    bool draining;
+    bool leaving; // exit at the last connection, or at the deadline
+    int interrupts;
+    ev_async source_wake; // the source has something
+    ev_async idle_wake;   // a worker saw the last connection end
+    ev_timer drain_timer;
+    ev_timer expiry_tick;
+    ev_signal signals[CONTROL_SIGNALS];
+    bool said_expired;
+};
+
+// control_identity.c
+bool control_identity_start(struct control *control, struct err *err) MUST_USE;
+// Starts another source when the endpoint differs; the identity in force stays until it delivers.
+bool control_identity_reload(struct control *control, const struct config *config,
+                             struct err *err) MUST_USE;
+void control_identity_stop(struct control *control);
+
+// control_reload.c
+void control_reload(struct control *control);
+
+// control_status.c
+bool control_status_start(struct control *control, struct err *err) MUST_USE;
+
+// control.c
+// Hands the present state to every worker. `cut`: end everything.
+void control_command_workers(struct control *control, bool cut);
+void control_drain(struct control *control); // nothing new comes in
+void control_quit(struct control *control);  // drain, then exit
+
+#endif

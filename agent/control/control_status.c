@@ -1,0 +1,136 @@
+// What the status port may see and do.
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/control/control_internal.h"
+#include "base/clock.h"
+#include "base/text.h"
+
+#define COLLECT_MS 500
+#define ALIVE_MS 5000 // a loop turns at least once a second
+
+static void collect(void *arg, unsigned parts, struct view *out) {
+    struct control *control = arg;
+    unsigned of_workers = parts & (VIEW_CONNECTIONS | VIEW_TUNNELS);
+    for (unsigned i = 0; of_workers != 0 && i < control->num_workers; i++) {
+        if (!worker_collect(control->workers[i], of_workers, out, COLLECT_MS)) {
+            out->workers_missing++;
+        }
+    }
+    if ((parts & VIEW_LISTENERS) != 0) {
+        listener_set_render(control->listeners, control->config, out);
+    }
+    if ((parts & VIEW_DESTINATIONS) != 0) {
+        destinations_render(control->shared.destinations, out, clock_wall_ms());
+    }
+    if ((parts & VIEW_REFUSALS) != 0) {
+        refusals_render(control->shared.refusals, out);
+    }
+}
+
+static void sum_counters(void *arg, struct counter_sums *out) {
+    struct control *control = arg;
+    for (unsigned i = 0; i < control->num_workers; i++) {
+        counters_sum(out, &control->workers[i]->counters);
+    }
+}
+
+static void view_identity(void *arg, struct identity_view *out) {
+    struct control *control = arg;
+    out->state = identity_store_state(control->store, clock_wall_s());
+    out->identity = control->last_identity == NULL ? NULL : identity_ref(control->last_identity);
+    out->counts = identity_store_counts(control->store);
+    text_copy(out->last_refusal, sizeof(out->last_refusal),
+              identity_store_last_refusal(control->store));
+    out->source_kind = control->source == NULL ? "none" : control->source->ops->kind;
+    out->source = control->report;
+    out->last_change_ms = control->identity_changed_at_ms;
+}
+
+static void view_reload(void *arg, struct reload_view *out) {
+    *out = ((struct control *)arg)->reload;
+}
+
+static void say_identity(struct control *control, struct readiness *out) {
+    enum identity_state state = identity_store_state(control->store, clock_wall_s());
+    const char *error = control->report.last_error;
+    out->check = "identity";
+    out->ready = state == IDENTITY_VALID && control->context != NULL;
+    if (!out->ready) {
+        snprintf(out->pending, sizeof(out->pending), "identity is %s: %s",
+                 identity_state_name(state),
+                 error[0] != '\0' ? error : "waiting for the identity source");
+    }
+}
+
+static size_t readiness(void *arg, struct readiness out[READINESS_MAX]) {
+    struct control *control = arg;
+    memset(out, 0, sizeof(*out) * READINESS_MAX);
+    out[0].check = "listeners"; // an agent that could not bind has not started
+    out[0].ready = true;
+    say_identity(control, &out[1]);
+    out[2].check = "drain";
+    out[2].ready = !control->draining;
+    if (control->draining) {
+        snprintf(out[2].pending, sizeof(out[2].pending), "draining: no new inbound connections");
+    }
+    return 3;
+}
+
+static bool is_alive(void *arg, char *why, size_t why_len) {
+    struct control *control = arg;
+    int64_t now = clock_mono_ms();
+    for (unsigned i = 0; i < control->num_workers; i++) {
+        int64_t last = atomic_load(&control->workers[i]->last_turn_ms);
+        if (now - last > ALIVE_MS) {
+            snprintf(why, why_len, "the loop of worker %u has not turned for %lld ms", i,
+                     (long long)(now - last));
+            return false;
+        }
+    }
+    return true;
+}
+
+static const struct config *config_of(void *arg) {
+    return ((struct control *)arg)->config;
+}
+
+static bool rotate(void *arg, struct err *err) {
+    struct control *control = arg;
+    if (control->source == NULL) {
+        return ERR_SET(err, ERR_ENVIRONMENT, "there is no identity source");
+    }
+    source_refresh(control->source);
+    return true;
+}
+
+static void drain(void *arg) {
+    control_drain(arg);
+}
+
+static void quit(void *arg) {
+    control_quit(arg);
+}
+
+static bool forget(void *arg, const struct netaddr *address) {
+    return destinations_forget(((struct control *)arg)->shared.destinations, address);
+}
+
+bool control_status_start(struct control *control, struct err *err) {
+    control->backend = (struct status_backend){
+        .arg = control,
+        .collect = collect,
+        .sum_counters = sum_counters,
+        .identity = view_identity,
+        .reload = view_reload,
+        .readiness = readiness,
+        .is_alive = is_alive,
+        .config = config_of,
+        .rotate = rotate,
+        .drain = drain,
+        .quit = quit,
+        .forget = forget,
+    };
+    control->status = status_server_new(control->loop, control->config, &control->backend, err);
+    return control->status != NULL;
+}

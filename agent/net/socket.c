@@ -1,0 +1,187 @@
+#include "agent/net/socket.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <linux/sockios.h>
+
+// linux/netfilter_ipv4.h and linux/netfilter_ipv6/ip6_tables.h give both the same number.
+#define ORIGINAL_DESTINATION 80
+#define BACKLOG 4096
+
+// For options that an older kernel may lack or that only tune: without them the socket works.
+static void set_option(int fd, int level, int option, int value) {
+    (void)setsockopt(fd, level, option, &value, sizeof value);
+}
+
+static bool set_required(int fd, int level, int option, int value) {
+    return setsockopt(fd, level, option, &value, sizeof value) == 0;
+}
+
+static bool start_listening(int fd, const struct netaddr *addr, bool shared) {
+    struct sockaddr_storage sa;
+    socklen_t len = netaddr_to_sockaddr(addr, &sa);
+    return set_required(fd, SOL_SOCKET, SO_REUSEADDR, 1) &&
+           (!shared || set_required(fd, SOL_SOCKET, SO_REUSEPORT, 1)) &&
+           (addr->family != NETADDR_V6 || set_required(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1)) &&
+           bind(fd, (struct sockaddr *)&sa, len) == 0 && listen(fd, BACKLOG) == 0;
+}
+
+static int new_socket(const struct netaddr *addr) {
+    int family = addr->family == NETADDR_V6 ? AF_INET6 : AF_INET;
+    return socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}
+
+int socket_listen(const struct netaddr *addr, bool shared, struct err *err) {
+    int fd = new_socket(addr);
+    if (fd >= 0 && start_listening(fd, addr, shared)) {
+        return fd;
+    }
+    int errnum = errno;
+    socket_close(fd);
+    char text[NETADDR_TEXT_MAX];
+    ERR_SET_ERRNO(err, ERR_ENVIRONMENT, errnum, "cannot listen on %s", netaddr_format(addr, text));
+    return -1;
+}
+
+static enum socket_outcome outcome_of(int errnum) {
+    switch (errnum) {
+    case EAGAIN:
+        return SOCKET_AGAIN;
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+        return SOCKET_EXHAUSTED;
+    default:
+        return SOCKET_FAILED;
+    }
+}
+
+enum socket_outcome socket_accept(int listener, int *fd, struct netaddr *peer) {
+    struct sockaddr_storage sa = {0};
+    int accepted;
+    do {
+        socklen_t len = sizeof sa;
+        accepted = accept4(listener, (struct sockaddr *)&sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    } while (accepted < 0 && errno == EINTR);
+    if (accepted < 0) {
+        return outcome_of(errno);
+    }
+    if (!netaddr_from_sockaddr(peer, &sa)) {
+        socket_close(accepted);
+        return SOCKET_FAILED;
+    }
+    set_option(accepted, IPPROTO_TCP, TCP_NODELAY, 1);
+    *fd = accepted;
+    return SOCKET_OK;
+}
+
+enum socket_outcome socket_connect(const struct netaddr *to, int *fd, int *errnum) {
+    struct sockaddr_storage sa;
+    socklen_t len = netaddr_to_sockaddr(to, &sa);
+    *fd = -1;
+    *errnum = len == 0 ? EAFNOSUPPORT : 0;
+    int opened = len == 0 ? -1 : new_socket(to);
+    if (opened < 0) {
+        *errnum = len == 0 ? EAFNOSUPPORT : errno;
+        return outcome_of(*errnum);
+    }
+    set_option(opened, IPPROTO_TCP, TCP_NODELAY, 1);
+    // EINTR: a connect that was interrupted goes on by itself, like one in progress.
+    if (connect(opened, (struct sockaddr *)&sa, len) == 0 || errno == EINPROGRESS ||
+        errno == EINTR) {
+        *fd = opened;
+        return SOCKET_OK;
+    }
+    *errnum = errno;
+    socket_close(opened);
+    // Out of routes or local ports is this connection's failure; nothing is to be awaited.
+    return outcome_of(*errnum) == SOCKET_EXHAUSTED ? SOCKET_EXHAUSTED : SOCKET_FAILED;
+}
+
+int socket_connect_error(int fd) {
+    int error = 0;
+    socklen_t len = sizeof error;
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0) {
+        return errno;
+    }
+    if (error != 0) {
+        return error;
+    }
+    struct sockaddr_storage sa;
+    len = sizeof sa;
+    if (getpeername(fd, (struct sockaddr *)&sa, &len) == 0) {
+        return 0;
+    }
+    int unconnected = errno;
+    // SO_ERROR is cleared by reading it: only the state tells "not yet" from "failed before".
+    struct tcp_info info = {0};
+    len = sizeof info;
+    bool known = getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0;
+    return known && info.tcpi_state == TCP_SYN_SENT ? EINPROGRESS : unconnected;
+}
+
+bool socket_original_destination(int fd, const struct netaddr *peer, struct netaddr *out) {
+    struct sockaddr_storage sa = {0};
+    socklen_t len =
+        peer->family == NETADDR_V6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+    int level = peer->family == NETADDR_V6 ? IPPROTO_IPV6 : IPPROTO_IP;
+    struct netaddr original, local;
+    if (getsockopt(fd, level, ORIGINAL_DESTINATION, &sa, &len) != 0 ||
+        !netaddr_from_sockaddr(&original, &sa)) {
+        return false;
+    }
+    // With connection tracking on, a direct dial is answered with the socket's own address.
+    if (!socket_local_address(fd, &local) || netaddr_equal(&original, &local)) {
+        return false;
+    }
+    *out = original;
+    return true;
+}
+
+bool socket_local_address(int fd, struct netaddr *out) {
+    struct sockaddr_storage sa = {0};
+    socklen_t len = sizeof sa;
+    return getsockname(fd, (struct sockaddr *)&sa, &len) == 0 && netaddr_from_sockaddr(out, &sa);
+}
+
+void socket_keepalive(int fd, int idle_s, int interval_s, int count) {
+    set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, idle_s);
+    set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, interval_s);
+    set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, count);
+    set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+}
+
+void socket_user_timeout(int fd, int ms) {
+    set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, ms);
+}
+
+void socket_notsent_lowat(int fd, int bytes) {
+    set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, bytes);
+}
+
+size_t socket_unacknowledged(int fd) {
+    int queued = 0;
+    return ioctl(fd, SIOCOUTQ, &queued) == 0 && queued > 0 ? (size_t)queued : 0;
+}
+
+void socket_finish(int fd) {
+    (void)shutdown(fd, SHUT_WR); // fails only when the connection is gone, which a read tells
+}
+
+void socket_reset(int fd) {
+    struct linger linger = {.l_onoff = 1, .l_linger = 0};
+    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+    socket_close(fd);
+}
+
+void socket_close(int fd) {
+    if (fd >= 0) {
+        close(fd); // never retried: Linux frees the descriptor even on EINTR
+    }
+}

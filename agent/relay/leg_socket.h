@@ -1,0 +1,40 @@
+// A leg that is a plain TCP socket on a libev loop.
+#ifndef AGENT_RELAY_LEG_SOCKET_H
+#define AGENT_RELAY_LEG_SOCKET_H
+
+#include <ev.h>
+
+#include "agent/relay/held.h"
+#include "agent/relay/leg.h"
+
+// Where sockets are read into: one per worker. Bytes live there only within a turn.
+#define LEG_SCRATCH_SIZE (256 * 1024)
+struct leg_scratch {
+    uint8_t headroom[LEG_HEADROOM];
+    uint8_t bytes[LEG_SCRATCH_SIZE];
+};
+
+struct leg_socket {
+    struct leg leg; // first: a leg_socket is a leg
+    int fd;         // owned; -1 after reset and close
+    bool drained;   // the last read was short: nothing more until the next event
+    enum close_reason reset_reason;
+    struct held held;
+    struct leg_scratch *scratch;
+    struct ev_loop *loop;
+    ev_io io;
+};
+
+// Takes `fd`. `wake(arg)` is called on the loop when something armed for has happened.
+// `reset_reason` is the failure when the other end resets.
+struct leg_socket_setup {
+    struct ev_loop *loop;
+    struct leg_scratch *scratch;
+    int fd;
+    enum close_reason reset_reason;
+    void (*wake)(struct ev_loop *loop, ev_io *io, int events); // io->data is `arg`
+    void *arg;
+};
+void leg_socket_init(struct leg_socket *leg, const struct leg_socket_setup *setup);
+
+#endif

@@ -1,0 +1,159 @@
+#include "agent/relay/leg_tls.h"
+
+#include "agent/net/socket.h"
+
+static struct leg_tls *self_of(struct leg *leg) {
+    return (struct leg_tls *)(void *)leg;
+}
+
+static enum leg_status peek(struct leg *leg, struct leg_runs *out) {
+    struct leg_tls *self = self_of(leg);
+    if (self->held.len > 0) {
+        held_offer(&self->held, out);
+        return LEG_OK;
+    }
+    struct tls_turn *turn = self->link.turn;
+    size_t got = 0;
+    switch (tls_link_read(&self->link, turn->plain, sizeof(turn->plain), &got)) {
+    case TLS_OK:
+        out->run[0] = (struct iovec){.iov_base = turn->plain, .iov_len = got};
+        out->num = 1;
+        out->len = got;
+        return LEG_OK;
+    case TLS_AGAIN:
+        return LEG_AGAIN;
+    case TLS_EOF:
+        return LEG_END;
+    case TLS_TRUNCATED:
+        return leg_fail(leg, CLOSE_TRUNCATED);
+    case TLS_FAILED:
+        break;
+    }
+    return leg_fail(leg, self->link.broken ? CLOSE_PEER_RESET : CLOSE_TLS_FAILED);
+}
+
+static bool consume(struct leg *leg, const struct leg_runs *offer, size_t len) {
+    struct leg_tls *self = self_of(leg);
+    if (self->held.len > 0) {
+        held_take(&self->held, len);
+        return true;
+    }
+    if (!held_put(&self->held, offer, len)) {
+        leg->failure = CLOSE_NO_MEMORY;
+        return false;
+    }
+    return true;
+}
+
+static enum leg_status write_runs(struct leg *leg, const struct leg_runs *runs, size_t *taken) {
+    struct leg_tls *self = self_of(leg);
+    *taken = 0;
+    for (int i = 0; i < runs->num; i++) {
+        size_t n = 0;
+        enum tls_status status =
+            tls_link_write(&self->link, runs->run[i].iov_base, runs->run[i].iov_len, &n);
+        *taken += n;
+        if (status == TLS_FAILED) {
+            return leg_fail(leg, CLOSE_PEER_RESET);
+        }
+        if (n < runs->run[i].iov_len) {
+            return LEG_AGAIN;
+        }
+    }
+    return LEG_OK;
+}
+
+static enum leg_status flush(struct leg *leg) {
+    struct leg_tls *self = self_of(leg);
+    switch (tls_link_flush(&self->link)) {
+    case TLS_OK:
+        if (self->done && !self->shut) {
+            self->shut = true;
+            socket_finish(self->link.fd);
+        }
+        return LEG_OK;
+    case TLS_AGAIN:
+        return LEG_AGAIN;
+    default:
+        return leg_fail(leg, CLOSE_PEER_RESET);
+    }
+}
+
+static enum leg_status finish(struct leg *leg) {
+    struct leg_tls *self = self_of(leg);
+    self->done = true;
+    tls_link_close_notify(&self->link);
+    return flush(leg) == LEG_FAILED ? LEG_FAILED : LEG_OK;
+}
+
+static void arm(struct leg *leg, bool readable, bool writable) {
+    struct leg_tls *self = self_of(leg);
+    if (self->link.fd < 0) {
+        return;
+    }
+    tls_link_wake(&self->link);
+    bool write = writable || tls_link_wants_write(&self->link);
+    int events = (readable ? EV_READ : 0) | (write ? EV_WRITE : 0);
+    int armed = ev_is_active(&self->io) ? self->io.events & (EV_READ | EV_WRITE) : 0;
+    if (events == armed) {
+        return;
+    }
+    ev_io_stop(self->loop, &self->io);
+    ev_io_set(&self->io, self->link.fd, events);
+    if (events != 0) {
+        ev_io_start(self->loop, &self->io);
+    }
+}
+
+static void let_go(struct leg_tls *self, bool reset) {
+    if (self->link.stream == NULL) {
+        return;
+    }
+    ev_io_stop(self->loop, &self->io);
+    held_fini(&self->held);
+    tls_link_fini(&self->link, reset);
+}
+
+static void reset(struct leg *leg) {
+    let_go(self_of(leg), true);
+}
+
+static void close_leg(struct leg *leg) {
+    let_go(self_of(leg), false);
+}
+
+static size_t unacknowledged(const struct leg *leg) {
+    const struct leg_tls *self = (const struct leg_tls *)(const void *)leg;
+    if (self->link.stream == NULL) {
+        return 0;
+    }
+    return tls_stream_backlog(self->link.stream).len + socket_unacknowledged(self->link.fd);
+}
+
+static const struct leg_ops OPS = {
+    .peek = peek,
+    .consume = consume,
+    .write = write_runs,
+    .finish = finish,
+    .flush = flush,
+    .arm = arm,
+    .reset = reset,
+    .close = close_leg,
+    .unacknowledged = unacknowledged,
+};
+
+void leg_tls_init(struct leg_tls *self, const struct leg_tls_setup *setup) {
+    *self = (struct leg_tls){.leg = {.ops = &OPS}, .loop = setup->loop};
+    tls_link_init(&self->link, setup->turn, setup->stream, setup->fd);
+    ev_init(&self->io, setup->wake);
+    ev_io_set(&self->io, setup->fd, 0);
+    self->io.data = setup->arg;
+}
+
+enum tls_status leg_tls_handshake(struct leg_tls *self) {
+    enum tls_status status = tls_link_handshake(&self->link);
+    if (status == TLS_AGAIN) {
+        arm(&self->leg, true, false);
+    }
+    return status;
+}

@@ -1,0 +1,334 @@
+#include "agent/status/render_json.h"
+
+#include <stdlib.h>
+
+#include <jansson.h>
+
+#include "agent/status/escape.h"
+#include "base/clock.h"
+#include "certmgr/identity.h"
+
+// An object under construction. A value that could not be made fails the whole document: a key
+// that is silently missing would be read as an answer.
+struct object {
+    json_t *json;
+    bool fine;
+};
+
+static struct object object_begin(void) {
+    struct object o = {.json = json_object()};
+    o.fine = o.json != NULL;
+    return o;
+}
+
+// Steals `value`; NULL fails the object.
+static void put(struct object *o, const char *key, json_t *value) {
+    o->fine = json_object_set_new(o->json, key, value) == 0 && o->fine;
+}
+
+// The finished object, or NULL.
+static json_t *object_end(struct object *o) {
+    if (!o->fine) {
+        json_decref(o->json);
+        return NULL;
+    }
+    return o->json;
+}
+
+static json_t *text(const char *value) {
+    struct buf clean = {0};
+    json_t *json = NULL;
+    if (escape_plain(&clean, value)) {
+        struct span bytes = buf_span(&clean);
+        json = json_stringn(bytes.len == 0 ? "" : (const char *)bytes.ptr, bytes.len);
+    }
+    buf_fini(&clean);
+    return json;
+}
+
+static json_t *span_text(struct span value) {
+    struct buf copy = {0};
+    json_t *json = NULL;
+    if (buf_append(&copy, value.ptr, value.len) && buf_append(&copy, "", 1)) {
+        json = text((const char *)buf_span(&copy).ptr);
+    }
+    buf_fini(&copy);
+    return json;
+}
+
+static json_t *text_or_null(const char *value) {
+    return value[0] == '\0' ? json_null() : text(value);
+}
+
+static json_t *number(uint64_t value) {
+    return json_integer((json_int_t)value);
+}
+
+static json_t *address(const struct netaddr *addr) {
+    char out[NETADDR_TEXT_MAX];
+    if (addr->family == NETADDR_NONE) {
+        return json_null();
+    }
+    return json_string(addr->port == 0 ? netaddr_format_ip(addr, out) : netaddr_format(addr, out));
+}
+
+static json_t *time_ms(int64_t wall_ms) {
+    char out[CLOCK_TEXT_MAX];
+    if (wall_ms == 0) {
+        return json_null();
+    }
+    clock_format(wall_ms, true, out);
+    return json_string(out);
+}
+
+static json_t *time_s(int64_t wall_s) {
+    char out[CLOCK_TEXT_MAX];
+    if (wall_s == 0) {
+        return json_null();
+    }
+    clock_format(wall_s * 1000, false, out);
+    return json_string(out);
+}
+
+static json_t *connection(const struct view *view, size_t i) {
+    const struct connection_view *c = &view->connections[i];
+    struct object o = object_begin();
+    put(&o, "id", number(c->id));
+    put(&o, "direction", json_string(direction_name(c->direction)));
+    put(&o, "state", text(c->state));
+    put(&o, "security", text(c->security));
+    put(&o, "source", address(&c->source));
+    put(&o, "destination", address(&c->destination));
+    put(&o, "via", address(&c->via));
+    put(&o, "ownId", text_or_null(c->own_id));
+    put(&o, "peerId", text_or_null(c->peer_id));
+    put(&o, "peerSerial", text_or_null(c->peer_serial));
+    put(&o, "peerNotAfter", time_s(c->peer_not_after));
+    put(&o, "openedAt", time_ms(c->opened_at_ms));
+    put(&o, "bytesSent", number(c->bytes_sent));
+    put(&o, "bytesReceived", number(c->bytes_received));
+    put(&o, "tunnelId", c->tunnel_id == 0 ? json_null() : number(c->tunnel_id));
+    put(&o, "rule", text_or_null(c->rule));
+    return object_end(&o);
+}
+
+static json_t *tunnel(const struct view *view, size_t i) {
+    const struct tunnel_view *t = &view->tunnels[i];
+    struct object o = object_begin();
+    put(&o, "id", number(t->id));
+    put(&o, "direction", json_string(direction_name(t->direction)));
+    put(&o, "state", text(t->state));
+    put(&o, "peer", address(&t->peer));
+    put(&o, "ownId", text_or_null(t->own_id));
+    put(&o, "ownSerial", text_or_null(t->own_serial));
+    put(&o, "peerId", text_or_null(t->peer_id));
+    put(&o, "peerSerial", text_or_null(t->peer_serial));
+    put(&o, "peerNotAfter", time_s(t->peer_not_after));
+    put(&o, "identityGeneration", number(t->identity_generation));
+    put(&o, "streamsOpen", number(t->streams_open));
+    put(&o, "streamsTotal", number(t->streams_total));
+    put(&o, "openedAt", time_ms(t->opened_at_ms));
+    put(&o, "tlsVersion", text_or_null(t->tls_version == NULL ? "" : t->tls_version));
+    put(&o, "cipher", text_or_null(t->cipher == NULL ? "" : t->cipher));
+    put(&o, "group", text_or_null(t->group == NULL ? "" : t->group));
+    put(&o, "worker", number(t->worker));
+    return object_end(&o);
+}
+
+static json_t *listener(const struct view *view, size_t i) {
+    const struct listener_view *l = &view->listeners[i];
+    struct object o = object_begin();
+    put(&o, "kind", text(l->kind));
+    put(&o, "address", address(&l->address));
+    put(&o, "destination", address(&l->destination));
+    put(&o, "mode", text_or_null(l->mode == NULL ? "" : l->mode));
+    put(&o, "accepting", json_boolean(l->accepting));
+    return object_end(&o);
+}
+
+static json_t *destination(const struct view *view, size_t i) {
+    const struct destination_view *d = &view->destinations[i];
+    struct object o = object_begin();
+    put(&o, "address", address(&d->address));
+    put(&o, "state", text(d->state));
+    put(&o, "peerId", text_or_null(d->peer_id));
+    put(&o, "since", time_ms(d->since_ms));
+    put(&o, "until", time_ms(d->until_ms));
+    put(&o, "lastError", text_or_null(d->last_error));
+    return object_end(&o);
+}
+
+static json_t *refusal(const struct view *view, size_t i) {
+    const struct refusal_view *r = &view->refusals[i];
+    struct object o = object_begin();
+    put(&o, "at", time_ms(r->at_ms));
+    put(&o, "direction", json_string(direction_name(r->direction)));
+    put(&o, "reason", json_string(close_reason_name(r->reason)));
+    put(&o, "sentence", text(close_reason_sentence(r->reason)));
+    put(&o, "source", address(&r->source));
+    put(&o, "destination", address(&r->destination));
+    put(&o, "peerId", text_or_null(r->peer_id));
+    put(&o, "detail", text(r->detail));
+    return object_end(&o);
+}
+
+// Appends the document and ends its use. NULL fails.
+static bool dump(struct buf *out, json_t *json) {
+    char *rendered = json == NULL ? NULL : json_dumps(json, JSON_INDENT(2));
+    json_decref(json);
+    bool fine = rendered != NULL && buf_append_text(out, rendered) && buf_append_text(out, "\n");
+    free(rendered);
+    return fine;
+}
+
+typedef json_t *row_fn(const struct view *view, size_t i);
+
+// {"KEY": [rows], "total": N, "truncated": bool, "workersMissing": N}
+static bool render_list(struct buf *out, const struct view *view, const char *key, size_t num,
+                        row_fn *row) {
+    size_t shown = num < RENDER_JSON_ROWS_MAX ? num : RENDER_JSON_ROWS_MAX;
+    struct object o = object_begin();
+    json_t *rows = json_array();
+    for (size_t i = 0; i < shown; i++) {
+        o.fine = json_array_append_new(rows, row(view, i)) == 0 && o.fine;
+    }
+    put(&o, key, rows);
+    put(&o, "total", number(num));
+    put(&o, "truncated", json_boolean(shown < num));
+    put(&o, "workersMissing", number(view->workers_missing));
+    return dump(out, object_end(&o));
+}
+
+bool render_json_connections(struct buf *out, const struct view *view) {
+    return render_list(out, view, "connections", view->num_connections, connection);
+}
+
+bool render_json_tunnels(struct buf *out, const struct view *view) {
+    return render_list(out, view, "tunnels", view->num_tunnels, tunnel);
+}
+
+bool render_json_listeners(struct buf *out, const struct view *view) {
+    return render_list(out, view, "listeners", view->num_listeners, listener);
+}
+
+bool render_json_destinations(struct buf *out, const struct view *view) {
+    return render_list(out, view, "destinations", view->num_destinations, destination);
+}
+
+bool render_json_refusals(struct buf *out, const struct view *view) {
+    return render_list(out, view, "refusals", view->num_refusals, refusal);
+}
+
+static json_t *svid(const struct svid *s) {
+    struct object o = object_begin();
+    put(&o, "spiffeId", span_text(spiffe_id_text(svid_id(s))));
+    put(&o, "serial", text(svid_serial(s)));
+    put(&o, "notBefore", time_s(svid_not_before(s)));
+    put(&o, "notAfter", time_s(svid_not_after(s)));
+    put(&o, "hint", text(svid_hint(s)));
+    return object_end(&o);
+}
+
+static json_t *bundle(const struct bundle_view *b) {
+    struct object o = object_begin();
+    put(&o, "trustDomain", span_text(b->trust_domain));
+    put(&o, "certificates", number(b->num_certificates));
+    put(&o, "notAfter", time_s(b->not_after));
+    return object_end(&o);
+}
+
+static json_t *svids(const struct identity *identity) {
+    json_t *list = json_array();
+    bool fine = true;
+    for (size_t i = 0; identity != NULL && i < identity_num_svids(identity); i++) {
+        fine = json_array_append_new(list, svid(identity_svid_at(identity, i))) == 0 && fine;
+    }
+    return fine ? list : (json_decref(list), NULL);
+}
+
+static json_t *bundles(const struct identity *identity) {
+    const struct bundle_set *set = identity == NULL ? NULL : identity_bundles(identity);
+    json_t *list = json_array();
+    bool fine = true;
+    for (size_t i = 0; set != NULL && i < bundle_set_num_domains(set); i++) {
+        struct bundle_view view = bundle_set_view(set, i);
+        fine = json_array_append_new(list, bundle(&view)) == 0 && fine;
+    }
+    return fine ? list : (json_decref(list), NULL);
+}
+
+static json_t *source(const struct identity_view *view) {
+    struct object o = object_begin();
+    put(&o, "kind", text(view->source_kind));
+    put(&o, "state", json_string(source_state_name(view->source.state)));
+    put(&o, "lastError", text(view->source.last_error));
+    put(&o, "attempts", number(view->source.num_attempts));
+    return object_end(&o);
+}
+
+static json_t *counts(const struct identity_counts *c) {
+    struct object o = object_begin();
+    put(&o, "updates", number(c->updates));
+    put(&o, "refused", number(c->refused));
+    put(&o, "withdrawals", number(c->withdrawals));
+    return object_end(&o);
+}
+
+bool render_json_identity(struct buf *out, const struct identity_view *view) {
+    struct object o = object_begin();
+    put(&o, "state", json_string(identity_state_name(view->state)));
+    put(&o, "svids", svids(view->identity));
+    put(&o, "source", source(view));
+    put(&o, "rotations", number(view->counts.rotations));
+    put(&o, "generation", number(view->identity == NULL ? 0 : identity_generation(view->identity)));
+    put(&o, "lastChange", time_ms(view->last_change_ms));
+    put(&o, "counts", counts(&view->counts));
+    put(&o, "lastRefusal", text(view->last_refusal));
+    put(&o, "bundles", bundles(view->identity));
+    return dump(out, object_end(&o));
+}
+
+static json_t *certificate(const struct svid *s, int64_t now_s) {
+    struct object o = object_begin();
+    int64_t left = svid_not_after(s) - now_s;
+    const char *state = left <= 0                    ? "expired"
+                        : now_s < svid_not_before(s) ? "notYetValid"
+                                                     : "valid";
+    put(&o, "kind", json_string("identity"));
+    put(&o, "name", span_text(spiffe_id_text(svid_id(s))));
+    put(&o, "state", json_string(state));
+    put(&o, "serial", text(svid_serial(s)));
+    put(&o, "notBefore", time_s(svid_not_before(s)));
+    put(&o, "notAfter", time_s(svid_not_after(s)));
+    put(&o, "secondsLeft", json_integer(left));
+    return object_end(&o);
+}
+
+static json_t *authority(const struct bundle_view *b, int64_t now_s) {
+    struct object o = object_begin();
+    put(&o, "kind", json_string("trust_bundle"));
+    put(&o, "name", span_text(b->trust_domain));
+    put(&o, "state", json_string(b->not_after <= now_s ? "expired" : "valid"));
+    put(&o, "certificates", number(b->num_certificates));
+    put(&o, "notAfter", time_s(b->not_after));
+    put(&o, "secondsLeft", json_integer(b->not_after - now_s));
+    return object_end(&o);
+}
+
+bool render_json_certs(struct buf *out, const struct identity_view *view, int64_t now_ms) {
+    struct object o = object_begin();
+    json_t *list = json_array();
+    struct identity *identity = view->identity;
+    struct bundle_set *set = identity == NULL ? NULL : identity_bundles(identity);
+    for (size_t i = 0; identity != NULL && i < identity_num_svids(identity); i++) {
+        json_t *row = certificate(identity_svid_at(identity, i), now_ms / 1000);
+        o.fine = json_array_append_new(list, row) == 0 && o.fine;
+    }
+    for (size_t i = 0; set != NULL && i < bundle_set_num_domains(set); i++) {
+        struct bundle_view bundle_row = bundle_set_view(set, i);
+        json_t *row = authority(&bundle_row, now_ms / 1000);
+        o.fine = json_array_append_new(list, row) == 0 && o.fine;
+    }
+    put(&o, "certificates", list);
+    return dump(out, object_end(&o));
+}

@@ -1,0 +1,179 @@
+#include "agent/status/render_metrics.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "agent/status/escape.h"
+#include "agent/status/version.h"
+#include "certmgr/identity.h"
+
+// Where lines go; after a failure nothing more is written.
+struct sink {
+    struct buf *out;
+    bool fine;
+};
+
+static void header(struct sink *s, const char *name, const char *type, const char *help) {
+    s->fine = s->fine && buf_printf(s->out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void sample(struct sink *s, const char *name, const char *labels, uint64_t value) {
+    bool bare = labels[0] == '\0';
+    s->fine = s->fine && buf_printf(s->out, "%s%s%s%s %" PRIu64 "\n", name, bare ? "" : "{", labels,
+                                    bare ? "" : "}", value);
+}
+
+// A metric of one sample.
+static void single(struct sink *s, const char *name, const char *type, const char *help,
+                   uint64_t value) {
+    header(s, name, type, help);
+    sample(s, name, "", value);
+}
+
+static void single_double(struct sink *s, const char *name, const char *type, const char *help,
+                          double value) {
+    header(s, name, type, help);
+    s->fine = s->fine && buf_printf(s->out, "%s %.3f\n", name, value);
+}
+
+// Rows of metric.def with one name stand together.
+static void worker_metrics(struct sink *s, const struct counter_sums *sums) {
+    const char *last = "";
+    for (unsigned i = 0; i < METRIC_COUNT; i++) {
+        const struct metric_info *info = metric_info((enum metric)i);
+        if (strcmp(info->name, last) != 0) {
+            header(s, info->name, info->type, info->help);
+        }
+        sample(s, info->name, info->labels, sums->metrics[i]);
+        last = info->name;
+    }
+}
+
+static void by_reason(struct sink *s, const char *name, enum direction direction,
+                      const char *reason, uint64_t value) {
+    s->fine = s->fine && buf_printf(s->out, "%s{direction=\"%s\",reason=\"%s\"} %" PRIu64 "\n",
+                                    name, direction_name(direction), reason, value);
+}
+
+static void closed(struct sink *s, const struct counter_sums *sums) {
+    const char *name = "pavise_connections_closed_total";
+    header(s, name, "counter", "Connections ended, by reason.");
+    for (int direction = OUTBOUND; direction <= INBOUND; direction++) {
+        for (int i = CLOSE_NONE + 1; i < CLOSE_REASON_COUNT; i++) {
+            by_reason(s, name, (enum direction)direction, close_reason_name((enum close_reason)i),
+                      sums->closed[direction][i]);
+        }
+    }
+}
+
+static void refused(struct sink *s, const struct counter_sums *sums) {
+    const char *name = "pavise_peers_refused_total";
+    header(s, name, "counter", "Peers whose certificate was refused, by reason.");
+    for (int direction = OUTBOUND; direction <= INBOUND; direction++) {
+        for (int i = VERIFY_OK + 1; i < VERIFY_RESULT_COUNT; i++) {
+            by_reason(s, name, (enum direction)direction, verify_result_name((enum verify_result)i),
+                      sums->refused[direction][i]);
+        }
+    }
+}
+
+static void not_after(struct sink *s, const char *kind, struct span name, int64_t at) {
+    struct buf copy = {0};
+    s->fine =
+        s->fine && buf_append(&copy, name.ptr, name.len) && buf_append(&copy, "", 1) &&
+        buf_printf(s->out, "pavise_certificate_not_after_timestamp_seconds{kind=\"%s\",name=\"",
+                   kind) &&
+        escape_label(s->out, (const char *)buf_span(&copy).ptr) &&
+        buf_printf(s->out, "\"} %" PRId64 "\n", at);
+    buf_fini(&copy);
+}
+
+// SVIDs of one SPIFFE ID make one series (the first; the others would be duplicates).
+static bool is_repeated(const struct identity *identity, size_t index) {
+    const struct spiffe_id *id = svid_id(identity_svid_at(identity, index));
+    for (size_t i = 0; i < index; i++) {
+        if (spiffe_id_equal(svid_id(identity_svid_at(identity, i)), id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void certificates(struct sink *s, const struct identity *identity) {
+    if (identity == NULL) {
+        return;
+    }
+    header(s, "pavise_certificate_not_after_timestamp_seconds", "gauge",
+           "When a certificate expires, Unix time.");
+    for (size_t i = 0; i < identity_num_svids(identity); i++) {
+        const struct svid *svid = identity_svid_at(identity, i);
+        if (!is_repeated(identity, i)) {
+            not_after(s, "identity", spiffe_id_text(svid_id(svid)), svid_not_after(svid));
+        }
+    }
+    const struct bundle_set *set = identity_bundles(identity);
+    for (size_t i = 0; i < bundle_set_num_domains(set); i++) {
+        struct bundle_view view = bundle_set_view(set, i);
+        not_after(s, "trust_bundle", view.trust_domain, view.not_after);
+    }
+}
+
+static void identity_metrics(struct sink *s, const struct identity_view *view) {
+    const char *updates = "pavise_identity_updates_total";
+    const char *state = "pavise_identity_state";
+    certificates(s, view->identity);
+    single(s, "pavise_identity_rotations_total", "counter", "Changes to another certificate.",
+           view->counts.rotations);
+    header(s, updates, "counter", "Updates of the identity source, by result.");
+    sample(s, updates, "result=\"accepted\"", view->counts.updates);
+    sample(s, updates, "result=\"refused\"", view->counts.refused);
+    sample(s, updates, "result=\"withdrawn\"", view->counts.withdrawals);
+    header(s, state, "gauge", "1 for the state that the identity is in.");
+    for (int i = IDENTITY_PENDING; i <= IDENTITY_WITHDRAWN; i++) {
+        s->fine = s->fine &&
+                  buf_printf(s->out, "%s{state=\"%s\"} %d\n", state,
+                             identity_state_name((enum identity_state)i), (int)view->state == i);
+    }
+}
+
+static void reload_metrics(struct sink *s, const struct reload_view *view) {
+    single(s, "pavise_config_last_reload_successful", "gauge",
+           "Whether the last reading of the configuration worked.", view->last_successful);
+    single_double(s, "pavise_config_last_reload_success_timestamp_seconds", "gauge",
+                  "When the configuration was last read with success, Unix time.",
+                  (double)view->last_success_ms / 1000.0);
+    header(s, "pavise_build_info", "gauge", "What is running; always 1.");
+    sample(s, "pavise_build_info", "version=\"" PAVISE_VERSION "\"", 1);
+}
+
+static void process_metrics(struct sink *s, const struct process_stat *p) {
+    if (p->has_stat) {
+        single_double(s, "process_cpu_seconds_total", "counter",
+                      "User and system CPU time spent, in seconds.", p->cpu_seconds);
+        single_double(s, "process_start_time_seconds", "gauge",
+                      "When the process started, Unix time.", p->start_time_seconds);
+        single(s, "process_resident_memory_bytes", "gauge", "Resident memory size, in bytes.",
+               p->resident_bytes);
+        single(s, "process_virtual_memory_bytes", "gauge", "Virtual memory size, in bytes.",
+               p->virtual_bytes);
+        single(s, "process_threads", "gauge", "Threads of the process.", p->threads);
+    }
+    if (p->has_open_fds) {
+        single(s, "process_open_fds", "gauge", "Open file descriptors.", p->open_fds);
+    }
+    if (p->has_max_fds) {
+        single(s, "process_max_fds", "gauge", "Most file descriptors that may be open.",
+               p->max_fds);
+    }
+}
+
+bool render_metrics_text(struct buf *out, const struct render_metrics_input *input) {
+    struct sink s = {.out = out, .fine = true};
+    worker_metrics(&s, input->sums);
+    closed(&s, input->sums);
+    refused(&s, input->sums);
+    identity_metrics(&s, input->identity);
+    reload_metrics(&s, input->reload);
+    process_metrics(&s, input->process);
+    return s.fine;
+}

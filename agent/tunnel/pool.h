@@ -1,0 +1,30 @@
+// The client tunnels of one worker, by whom they lead to: (peer address, acceptable identities, own
+// identity). A new application connection costs a stream, not a handshake.
+#ifndef AGENT_TUNNEL_POOL_H
+#define AGENT_TUNNEL_POOL_H
+
+#include "agent/tunnel/tunnel.h"
+
+#define POOL_BUCKETS 256
+#define POOL_MAX_PER_KEY 16 // tunnels to one peer; more only when the others are full
+
+struct pool {
+    struct tunnel_env *env;
+    struct list buckets[POOL_BUCKETS];
+};
+
+struct pool_key {
+    struct netaddr addr;             // of the tunnel port
+    struct tls_context *context;     // our identity
+    struct config *config;           // owns `peers`
+    const struct string_list *peers; // acceptable identities; empty: own trust domain
+};
+
+void pool_init(struct pool *pool, struct tunnel_env *env);
+
+// A tunnel that is usable at `now_s` (Unix seconds), or one on its way (tunnel_wait for it), or a
+// new one. One attempt per key at a time. NULL: `failure` says why. `*reused` when it was there.
+struct tunnel *pool_get(struct pool *pool, const struct pool_key *key, int64_t now_s, bool *reused,
+                        struct tunnel_failure *failure);
+
+#endif

@@ -1,0 +1,135 @@
+// A tunnel: HTTP/2 over mutual TLS over TCP (HBONE), either end. It lives on one worker's loop and
+// carries that worker's streams. Its owner is the environment's list; it is freed at the end of a
+// turn after it has closed, never inside a callback.
+#ifndef AGENT_TUNNEL_TUNNEL_H
+#define AGENT_TUNNEL_TUNNEL_H
+
+#include <ev.h>
+
+#include "agent/config/config.h"
+#include "agent/observe/view.h"
+#include "agent/tls/tls_link.h"
+#include "agent/tunnel/h2.h"
+#include "base/list.h"
+
+#define TUNNEL_CONNECT_MS 1500 // covers one lost SYN
+#define TUNNEL_HANDSHAKE_MS 10000
+#define TUNNEL_PING_MS 10000
+#define TUNNEL_DEAD_MS 20000
+#define TUNNEL_IDLE_MS (5 * 60 * 1000)
+#define TUNNEL_OVERFLOW_MAX (1024 * 1024) // control frames that a peer does not read
+
+enum tunnel_state {
+#define TUNNEL_STATE(id, name) id,
+#include "agent/tunnel/tunnel_state.def"
+#undef TUNNEL_STATE
+};
+const char *tunnel_state_name(enum tunnel_state state);
+
+struct tunnel;
+
+// Why a tunnel could not be had, or ended.
+struct tunnel_failure {
+    enum close_reason reason;
+    bool unreachable; // nobody answers on the tunnel port: the peer may not be in the mesh
+    char detail[256]; // a sentence
+};
+
+// Someone who waits for a tunnel to become ready. Embedded in the waiting object.
+struct tunnel_waiter {
+    struct list_node node;
+    // `failure` is NULL when the tunnel is ready. The waiter is in no list any more.
+    void (*done)(struct tunnel_waiter *waiter, struct tunnel *tunnel,
+                 const struct tunnel_failure *failure);
+};
+
+// What tunnels of one worker share, and whom they tell.
+struct tunnel_env {
+    struct ev_loop *loop;
+    struct tls_turn *turn;
+    struct counters *counters;
+    _Atomic int *fds_left;   // of the process: one less for each tunnel
+    struct list tunnels;     // all that are not dead
+    struct list dirty;       // with frames to send or streams to wake
+    struct list settling;    // whose output was flushed in this turn
+    struct list dead;        // to be freed at the end of the turn
+    struct list handshaking; // server side, oldest first
+    size_t num_handshaking;
+    uint64_t next_id;
+    uint64_t id_step;
+    struct tunnel *stage_holder; // whose frames are in `stage`
+    size_t stage_len;
+    uint8_t stage[16384]; // one record under construction
+    void *arg;
+    // Server: a request came. Answer it, or make a stream leg of it.
+    void (*request)(void *arg, struct tunnel *tunnel, struct h2_stream *stream,
+                    const struct h2_request *request);
+    void (*opened)(void *arg, struct tunnel *tunnel); // the peer is verified and speaks HTTP/2
+    void (*gone)(void *arg, struct tunnel *tunnel, const struct tunnel_failure *failure);
+};
+
+struct tunnel {
+    struct list_node node;           // env->tunnels or env->dead
+    struct list_node pool_node;      // the pool's bucket; clients only
+    struct list_node dirty_node;     // env->dirty
+    struct list_node settle_node;    // env->settling
+    struct list_node handshake_node; // env->handshaking
+    struct tunnel_env *env;
+    uint64_t id;
+    enum direction direction;
+    enum tunnel_state state;
+    struct netaddr peer_addr;
+    struct config *config;           // its peers list is `peers`
+    const struct string_list *peers; // client: acceptable identities; empty: own trust domain
+    struct tls_context *context;
+    int connecting_fd; // -1 once the link has it
+    struct tls_link link;
+    struct h2_session *session; // NULL before the handshake has ended
+    struct buf overflow;        // sealed before anything else
+    struct list legs;           // its streams' legs
+    struct list touched;        // legs to wake
+    struct list waiters;
+    ev_io io;
+    ev_timer timer;        // the deadline of the state; when ready, the ping
+    int64_t opened_at_ms;  // wall clock
+    int64_t verified_at_s; // wall clock
+    int64_t last_pong_ms;  // monotonic
+    int64_t idle_since_ms; // monotonic; 0 while there are streams
+    uint64_t streams_total;
+    bool said_goaway; // server: the last stream was named
+};
+
+void tunnel_env_init(struct tunnel_env *env);
+
+// Starts connecting to `addr`. NULL: `failure` says why.
+struct tunnel *tunnel_connect(struct tunnel_env *env, const struct netaddr *addr,
+                              struct tls_context *context, struct config *config,
+                              const struct string_list *peers, struct tunnel_failure *failure);
+// Takes an accepted `fd` (closed on failure). NULL when memory is short.
+struct tunnel *tunnel_accept(struct tunnel_env *env, int fd, const struct netaddr *peer,
+                             struct tls_context *context, struct config *config);
+
+void tunnel_wait(struct tunnel *tunnel, struct tunnel_waiter *waiter);
+void tunnel_unwait(struct tunnel_waiter *waiter);
+
+// Takes new streams now: ready, with room, nothing expired (Unix seconds).
+bool tunnel_is_usable(const struct tunnel *tunnel, int64_t now_s);
+// The peer, once verified; else NULL.
+const struct peer *tunnel_peer(const struct tunnel *tunnel);
+// The first moment (Unix seconds) at which our or the peer's certificate has expired.
+int64_t tunnel_not_after(const struct tunnel *tunnel);
+
+// No new streams; closes at the end of the last one. Clients just stop using it, servers tell.
+void tunnel_retire(struct tunnel *tunnel);
+// Ends it with all its streams.
+void tunnel_fail(struct tunnel *tunnel, const struct tunnel_failure *failure);
+void tunnel_fail_why(struct tunnel *tunnel, enum close_reason reason, const char *detail);
+
+// There is something to send or to wake before the turn ends.
+void tunnel_mark_dirty(struct tunnel *tunnel);
+// The end of a turn: wakes streams, sends frames, frees the dead.
+void tunnel_env_end_turn(struct tunnel_env *env);
+
+void tunnel_render(const struct tunnel *tunnel, struct tunnel_view *out);
+
+#endif

@@ -1,0 +1,272 @@
+#include "agent/worker/conn.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "agent/net/socket.h"
+#include "agent/worker/conn_internal.h"
+#include "agent/worker/worker.h"
+#include "base/check.h"
+#include "base/clock.h"
+
+struct state_info {
+    const char *name;
+    int deadline_ms;
+    enum close_reason reason;
+};
+
+static const struct state_info STATES[] = {
+#define CONN_STATE(id, name, deadline_ms, reason) [id] = {name, deadline_ms, reason},
+#include "agent/worker/conn_state.def"
+#undef CONN_STATE
+};
+
+const char *conn_state_name(enum conn_state state) {
+    return STATES[state].name;
+}
+
+enum direction conn_direction(const struct conn *conn) {
+    return conn->kind == CONN_OUTBOUND ? OUTBOUND : INBOUND;
+}
+
+uint64_t conn_bytes_sent(const struct conn *conn) {
+    return conn->kind == CONN_OUTBOUND ? conn->relay.up.bytes : conn->relay.down.bytes;
+}
+
+uint64_t conn_bytes_received(const struct conn *conn) {
+    return conn->kind == CONN_OUTBOUND ? conn->relay.down.bytes : conn->relay.up.bytes;
+}
+
+static void on_timer(struct ev_loop *loop UNUSED, ev_timer *timer, int events UNUSED) {
+    struct conn *conn = timer->data;
+    const struct state_info *state = &STATES[conn->state];
+    if (state->deadline_ms > 0) {
+        char text[NETADDR_TEXT_MAX];
+        conn_end_why(conn, state->reason, "%s took longer than %d s while connecting to %s",
+                     state->name, state->deadline_ms / 1000,
+                     netaddr_format(&conn->destination, text));
+    } else if (conn->state == CONN_RELAY) {
+        conn_on_relay_timer(conn);
+    } else {
+        conn_step(conn);
+    }
+}
+
+struct conn *conn_new(struct worker *worker, enum conn_kind kind, const struct netaddr *source) {
+    struct conn *conn = calloc(1, sizeof(*conn));
+    if (conn == NULL) {
+        return NULL;
+    }
+    conn->worker = worker;
+    conn->snapshot = snapshot_ref(worker->snapshot);
+    conn->id = worker->next_conn_id;
+    worker->next_conn_id += worker->tunnels.id_step;
+    conn->kind = kind;
+    conn->source = *source;
+    conn->dialling_fd = -1;
+    conn->opened_at_ms = clock_wall_ms();
+    ev_init(&conn->timer, on_timer);
+    conn->timer.data = conn;
+    list_append(&worker->conns, &conn->node);
+    enum direction direction = conn_direction(conn);
+    _Atomic uint64_t *metrics = worker->counters.metrics;
+    counter_add(&metrics[direction == OUTBOUND ? METRIC_OPENED_OUTBOUND : METRIC_OPENED_INBOUND],
+                1);
+    counter_add(&metrics[direction == OUTBOUND ? METRIC_OPEN_OUTBOUND : METRIC_OPEN_INBOUND], 1);
+    atomic_fetch_add(&worker->shared->num_conns, 1);
+    return conn;
+}
+
+void conn_take_near_socket(struct conn *conn, int fd) {
+    struct leg_socket_setup setup = {
+        .loop = conn->worker->loop,
+        .scratch = &conn->worker->scratch->socket,
+        .fd = fd,
+        .reset_reason = conn->kind == CONN_OUTBOUND ? CLOSE_APP_RESET : CLOSE_PEER_RESET,
+        .wake = conn_on_leg_io,
+        .arg = conn,
+    };
+    leg_socket_init(&conn->near_leg.socket, &setup);
+    conn->near = &conn->near_leg.socket.leg;
+    socket_keepalive(fd, 180, 60, 9);
+}
+
+void conn_on_leg_io(struct ev_loop *loop UNUSED, ev_io *io, int events UNUSED) {
+    conn_step(io->data);
+}
+
+void conn_wake(void *arg) {
+    conn_step(arg);
+}
+
+static enum conn_state step_once(struct conn *conn) {
+    switch (conn->state) {
+    case CONN_NEW:
+        return conn_decide(conn);
+    case CONN_TUNNEL:
+        return conn_step_tunnel(conn);
+    case CONN_DIAL:
+        return conn_step_dial(conn);
+    case CONN_HANDSHAKE:
+        return conn_step_handshake(conn);
+    case CONN_RELAY:
+        return conn_step_relay(conn);
+    case CONN_FLUSH:
+        return conn_step_flush(conn);
+    case CONN_DEAD:
+        break;
+    }
+    return CONN_DEAD;
+}
+
+// Sets the deadline of a state that was just entered.
+static void arm_timer(struct conn *conn) {
+    if (conn->timed_state == conn->state) {
+        return;
+    }
+    conn->timed_state = conn->state;
+    conn->timer.repeat = STATES[conn->state].deadline_ms / 1e3;
+    ev_timer_again(conn->worker->loop, &conn->timer); // stops it when repeat is 0
+}
+
+void conn_step(struct conn *conn) {
+    if (conn->stepping) {
+        conn->again = true;
+        return;
+    }
+    conn->stepping = true;
+    enum conn_state before;
+    do {
+        conn->again = false;
+        before = conn->state;
+        enum conn_state next = step_once(conn);
+        if (conn->state != CONN_DEAD) {
+            conn->state = next;
+        }
+    } while (conn->state != CONN_DEAD && (conn->state != before || conn->again));
+    conn->stepping = false;
+    if (conn->state == CONN_DEAD) {
+        return;
+    }
+    arm_timer(conn);
+    if (conn->state == CONN_RELAY) {
+        relay_arm(&conn->relay, conn->near, conn->far);
+    }
+}
+
+static void let_go(struct leg *leg, bool orderly) {
+    if (leg == NULL) {
+        return;
+    }
+    if (orderly) {
+        leg->ops->close(leg);
+    } else {
+        leg->ops->reset(leg);
+    }
+}
+
+void conn_end(struct conn *conn, enum close_reason reason) {
+    if (conn->state == CONN_DEAD) {
+        return;
+    }
+    struct worker *worker = conn->worker;
+    conn->reason = reason;
+    conn_report_end(conn);
+    conn->state = CONN_DEAD;
+    enum direction direction = conn_direction(conn);
+    counter_add(&worker->counters
+                     .metrics[direction == OUTBOUND ? METRIC_OPEN_OUTBOUND : METRIC_OPEN_INBOUND],
+                -1);
+    counter_add(&worker->counters.closed[direction][reason], 1);
+    ev_timer_stop(worker->loop, &conn->timer);
+    ev_io_stop(worker->loop, &conn->dial_io);
+    tunnel_unwait(&conn->waiter);
+    socket_close(conn->dialling_fd);
+    conn->dialling_fd = -1;
+    let_go(conn->far, reason == CLOSE_DONE);
+    let_go(conn->near, reason == CLOSE_DONE);
+    fd_budget_give(&worker->shared->fds, conn->fds);
+    list_remove(&conn->node);
+    list_append(&worker->dead_conns, &conn->node);
+}
+
+void conn_end_why(struct conn *conn, enum close_reason reason, const char *format, ...) {
+    if (conn->state == CONN_DEAD) {
+        return;
+    }
+    va_list args;
+    va_start(args, format);
+    free(conn->detail);
+    if (vasprintf(&conn->detail, format, args) < 0) {
+        conn->detail = NULL;
+    }
+    va_end(args);
+    conn_end(conn, reason);
+}
+
+void conn_free(struct conn *conn) {
+    CHECK(conn->state == CONN_DEAD);
+    struct worker_shared *shared = conn->worker->shared;
+    snapshot_unref(conn->snapshot);
+    free(conn->detail);
+    free(conn);
+    if (atomic_fetch_sub(&shared->num_conns, 1) == 1) {
+        shared->idle(shared->arg);
+    }
+}
+
+// The identity that the connection's TLS was made with; NULL when it has none.
+static struct identity *own_identity(const struct conn *conn) {
+    const struct tunnel *tunnel = conn_tunnel(conn);
+    if (tunnel != NULL) {
+        return tls_context_identity(tunnel->context);
+    }
+    const struct tls_stream *stream = conn->far_leg.tls.link.stream;
+    bool tls = conn->kind == CONN_OUTBOUND && conn->decision.action == OUTBOUND_TO_MUTUAL &&
+               conn->far != NULL && stream != NULL;
+    return tls ? tls_context_identity(tls_stream_context(stream)) : NULL;
+}
+
+static bool is_still_accepted(const struct conn *conn, const struct snapshot *snapshot) {
+    struct outbound_decision now =
+        policy_outbound_decide(snapshot->config, &conn->destination, conn->redirected);
+    if (now.action == OUTBOUND_REFUSE || now.action == OUTBOUND_REFUSE_OWN) {
+        return false;
+    }
+    const struct peer *peer = conn_peer(conn);
+    struct identity *own = own_identity(conn);
+    if (peer == NULL || own == NULL) {
+        // Plain: no longer, where a rule now demands TLS. TRY_MESH had its answer at accept.
+        return now.action == OUTBOUND_PLAIN || now.action == OUTBOUND_TRY_MESH;
+    }
+    bool named = now.rule != NULL && now.rule->server_name != NULL;
+    return now.action == OUTBOUND_PLAIN || named ||
+           policy_peer_is_acceptable(now.peers, identity_trust_domain(own), &peer->id);
+}
+
+void conn_reconsider(struct conn *conn, const struct snapshot *snapshot) {
+    bool allowed = true;
+    if (conn->state != CONN_RELAY && conn->state != CONN_FLUSH) {
+        return; // it decides by its own snapshot and is looked at again when it is open
+    }
+    if (conn->kind == CONN_OUTBOUND) {
+        allowed = is_still_accepted(conn, snapshot);
+    } else if (conn->kind == CONN_INBOUND_DIRECT) {
+        allowed =
+            policy_inbound_direct_decide(snapshot->config, conn->destination.port) == INBOUND_PASS;
+    } else {
+        const struct peer *peer = conn_peer(conn);
+        struct span own = {0};
+        if (snapshot->context != NULL) {
+            own = identity_trust_domain(tls_context_identity(snapshot->context));
+        }
+        allowed = peer == NULL || policy_authorize(snapshot->config, own, &peer->id, &conn->source,
+                                                   conn->destination.port)
+                                      .allow;
+    }
+    if (!allowed) {
+        conn_end_why(conn, CLOSE_AUTHORIZATION_LOST,
+                     "the configuration that was loaded no longer allows this connection");
+    }
+}

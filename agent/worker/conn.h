@@ -1,0 +1,96 @@
+// One application connection, outbound or inbound, from accept to the last byte. `near` is the side
+// that connected, `far` the side it is connected to. Lives on one worker; its owner is the worker's
+// list; freed at the end of the turn in which it died.
+#ifndef AGENT_WORKER_CONN_H
+#define AGENT_WORKER_CONN_H
+
+#include <ev.h>
+
+#include "agent/policy/policy.h"
+#include "agent/relay/leg_socket.h"
+#include "agent/relay/leg_tls.h"
+#include "agent/relay/relay.h"
+#include "agent/tunnel/leg_stream.h"
+#include "agent/worker/listener_set.h"
+#include "agent/worker/snapshot.h"
+
+enum conn_state {
+#define CONN_STATE(id, name, deadline_ms, reason) id,
+#include "agent/worker/conn_state.def"
+#undef CONN_STATE
+};
+const char *conn_state_name(enum conn_state state);
+
+enum conn_kind {
+    CONN_OUTBOUND,       // from the local application
+    CONN_INBOUND_DIRECT, // to it, not through a tunnel
+    CONN_INBOUND_STREAM, // to it, a stream of a tunnel
+};
+
+struct worker;
+
+struct conn {
+    struct list_node node; // worker->conns or worker->dead_conns
+    struct worker *worker;
+    struct snapshot *snapshot; // that admitted it
+    uint64_t id;
+    enum conn_kind kind;
+    enum conn_state state;
+    enum conn_state timed_state; // whose deadline the timer runs for
+    enum close_reason reason;
+    bool redirected;
+    bool stepping; // inside conn_step: a wake only asks for another round
+    bool again;
+    bool near_failed; // CONN_FLUSH: which leg broke
+    int fds;          // taken from the budget
+    int tries;        // of tunnels
+    struct netaddr source;
+    struct netaddr destination;
+    struct netaddr via;
+    struct outbound_decision decision; // CONN_OUTBOUND
+    struct relay relay;
+    struct leg *near;
+    struct leg *far; // NULL before there is one
+    union {
+        struct leg_socket socket;
+        struct leg_stream stream;
+    } near_leg;
+    union {
+        struct leg_socket socket;
+        struct leg_tls tls;
+        struct leg_stream stream;
+    } far_leg;
+    int dialling_fd; // -1 unless CONN_DIAL
+    ev_io dial_io;
+    struct tunnel_waiter waiter;
+    ev_timer timer;
+    uint64_t bytes_at_timer; // half-close: moved when the timer was set
+    int64_t flush_until_ms;  // monotonic
+    int64_t opened_at_ms;    // wall clock
+    char *detail;            // a sentence on what went wrong; NULL
+};
+
+// A connection that a listener accepted; takes `fd`. Refuses it by itself when that is decided.
+void conn_accept(struct worker *worker, const struct listener *listener, int fd,
+                 const struct netaddr *peer);
+// A stream that a tunnel's peer asked for (tunnel_env.request).
+void conn_request(struct worker *worker, struct tunnel *tunnel, struct h2_stream *stream,
+                  const struct h2_request *request);
+
+// The driver: does what can be done, then arms for what is awaited. Called after every event.
+void conn_step(struct conn *conn);
+// Ends it: logs, counts, lets go of both legs (with RST when `reason` is not CLOSE_DONE).
+void conn_end(struct conn *conn, enum close_reason reason);
+// With a sentence (printf) for the log and /refusals.
+void conn_end_why(struct conn *conn, enum close_reason reason, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+// Policy or trust has changed: ends the connection when it is no longer allowed.
+void conn_reconsider(struct conn *conn, const struct snapshot *snapshot);
+void conn_free(struct conn *conn); // a dead one
+void conn_render(const struct conn *conn, struct connection_view *out);
+
+enum direction conn_direction(const struct conn *conn);
+uint64_t conn_bytes_sent(const struct conn *conn); // by the local application
+uint64_t conn_bytes_received(const struct conn *conn);
+
+#endif

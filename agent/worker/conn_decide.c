@@ -1,0 +1,197 @@
+// What a new connection becomes: policy asked, before a byte moves.
+#include <stdio.h>
+
+#include "agent/net/socket.h"
+#include "agent/tunnel/connect_authority.h"
+#include "agent/worker/conn_internal.h"
+#include "agent/worker/worker.h"
+#include "base/clock.h"
+
+static enum conn_state decide_untried(struct conn *conn) {
+    struct destinations *known = conn->worker->shared->destinations;
+    switch (destinations_look_up(known, &conn->destination, clock_wall_ms())) {
+    case DESTINATION_PINNED:
+        conn->decision.action = OUTBOUND_TO_MESH; // in the mesh: never plaintext again
+        return conn_start_tunnel(conn);
+    case DESTINATION_PLAINTEXT:
+        conn->decision.action = OUTBOUND_PLAIN;
+        return conn_start_dial(conn, &conn->destination);
+    case DESTINATION_UNREACHABLE:
+        conn_end_why(conn, CLOSE_TUNNEL_UNREACHABLE,
+                     "the destination's tunnel port did not answer a moment ago and "
+                     "outbound.mesh.onUnreachable is deny");
+        return CONN_DEAD;
+    case DESTINATION_UNKNOWN:
+        break;
+    }
+    return conn_start_tunnel(conn);
+}
+
+static enum conn_state decide_outbound(struct conn *conn) {
+    const struct config *config = conn->snapshot->config;
+    conn->decision = policy_outbound_decide(config, &conn->destination, conn->redirected);
+    switch (conn->decision.action) {
+    case OUTBOUND_TO_MESH:
+        return conn_start_tunnel(conn);
+    case OUTBOUND_TRY_MESH:
+        return decide_untried(conn);
+    case OUTBOUND_TO_MUTUAL:
+    case OUTBOUND_PLAIN:
+        return conn_start_dial(conn, &conn->destination);
+    case OUTBOUND_REFUSE:
+        conn_end_why(conn, CLOSE_DENIED_BY_RULE, "rule %s says deny", conn->decision.rule->name);
+        return CONN_DEAD;
+    case OUTBOUND_REFUSE_OWN:
+        conn_end(conn, CLOSE_OWN_PORT);
+        return CONN_DEAD;
+    }
+    return CONN_DEAD;
+}
+
+static enum conn_state decide_direct(struct conn *conn) {
+    const struct config *config = conn->snapshot->config;
+    struct worker *worker = conn->worker;
+    if (conn->redirected) {
+        if (config_is_own_port(config, conn->destination.port)) {
+            conn_end(conn, CLOSE_OWN_PORT);
+            return CONN_DEAD;
+        }
+        if (!own_addresses_contains(worker->own, &conn->destination, clock_mono_ms())) {
+            conn_end(conn, CLOSE_FOREIGN_DESTINATION);
+            return CONN_DEAD;
+        }
+    }
+    if (policy_inbound_direct_decide(config, conn->destination.port) == INBOUND_REFUSE) {
+        conn_end(conn, CLOSE_DIRECT_REFUSED);
+        return CONN_DEAD;
+    }
+    const struct inbound_port *port = config_inbound_port(config, conn->destination.port);
+    return conn_start_dial(conn,
+                           port != NULL && port->has_deliver ? &port->deliver : &conn->destination);
+}
+
+enum conn_state conn_decide(struct conn *conn) {
+    switch (conn->kind) {
+    case CONN_OUTBOUND:
+        return decide_outbound(conn);
+    case CONN_INBOUND_DIRECT:
+        return decide_direct(conn);
+    case CONN_INBOUND_STREAM:
+        return conn_start_dial(conn, &conn->via);
+    }
+    return CONN_DEAD;
+}
+
+// Where an accepted connection was going. False: ended already.
+static bool find_destination(struct conn *conn, const struct listener *listener, int fd) {
+    switch (listener->kind) {
+    case LISTENER_EXPLICIT:
+        conn->destination = listener->destination;
+        return true;
+    case LISTENER_PORT:
+        socket_local_address(fd, &conn->destination);
+        conn->destination.port = listener->port;
+        return true;
+    default:
+        conn->redirected = true;
+        if (socket_original_destination(fd, &conn->source, &conn->destination)) {
+            return true;
+        }
+        socket_local_address(fd, &conn->destination);
+        conn_end(conn, CLOSE_NO_ORIGINAL_DESTINATION);
+        return false;
+    }
+}
+
+void conn_accept(struct worker *worker, const struct listener *listener, int fd,
+                 const struct netaddr *peer) {
+    bool outbound = listener->kind == LISTENER_OUTBOUND || listener->kind == LISTENER_EXPLICIT;
+    struct conn *conn = conn_new(worker, outbound ? CONN_OUTBOUND : CONN_INBOUND_DIRECT, peer);
+    if (conn == NULL) {
+        socket_reset(fd);
+        fd_budget_give(&worker->shared->fds, 2);
+        return;
+    }
+    conn->fds = 2;
+    conn_take_near_socket(conn, fd);
+    if (find_destination(conn, listener, fd)) {
+        conn_step(conn);
+    }
+}
+
+// --- streams of inbound tunnels --------------------------------------------------------------
+
+// The status to refuse the request with; 0 when it is acceptable and `conn->via` is where to dial.
+static int judge(struct conn *conn, const struct tunnel *tunnel, const struct h2_request *request) {
+    struct worker *worker = conn->worker;
+    const struct config *config = conn->snapshot->config;
+    struct err err = {0};
+    if (!request->is_connect) {
+        conn_end_why(conn, CLOSE_BAD_TARGET, "the request's method is not CONNECT");
+        return 400;
+    }
+    if (!connect_authority_parse(&conn->destination, request->authority, &err)) {
+        conn_end_why(conn, CLOSE_BAD_TARGET, "%s", err.msg);
+        return 400;
+    }
+    bool own = own_addresses_contains(worker->own, &conn->destination, clock_mono_ms());
+    const char *why = policy_connect_target(config, &conn->destination, own, &conn->via);
+    if (why != NULL) {
+        char text[NETADDR_TEXT_MAX];
+        conn_end_why(conn, CLOSE_BAD_TARGET, "CONNECT %s: %s",
+                     netaddr_format(&conn->destination, text), why);
+        return 400;
+    }
+    enum close_reason missing = CLOSE_NONE;
+    struct tls_context *context = snapshot_context(conn->snapshot, clock_wall_s(), &missing);
+    const struct peer *peer = tunnel_peer(tunnel);
+    if (context == NULL || peer == NULL) {
+        conn_end(conn, missing);
+        return 503;
+    }
+    if (clock_wall_s() > tunnel_not_after(tunnel)) {
+        conn_end_why(conn, CLOSE_PEER_IDENTITY, "a certificate of this tunnel has expired");
+        return 401;
+    }
+    struct authorization_decision decision =
+        policy_authorize(config, identity_trust_domain(tls_context_identity(context)), &peer->id,
+                         &conn->source, conn->destination.port);
+    counter_add(&worker->counters.metrics[decision.allow ? METRIC_AUTHORIZED : METRIC_UNAUTHORIZED],
+                1);
+    if (decision.allow) {
+        return 0;
+    }
+    if (decision.rule >= 0) {
+        conn_end_why(conn, CLOSE_UNAUTHORIZED, "inbound.authorization[%d] denies %s on port %u",
+                     decision.rule, peer->id.text, conn->destination.port);
+    } else {
+        conn_end_why(conn, CLOSE_UNAUTHORIZED,
+                     "no rule of inbound.authorization allows %s on port %u", peer->id.text,
+                     conn->destination.port);
+    }
+    return 401;
+}
+
+void conn_request(struct worker *worker, struct tunnel *tunnel, struct h2_stream *stream,
+                  const struct h2_request *request) {
+    struct conn *conn = conn_new(worker, CONN_INBOUND_STREAM, &tunnel->peer_addr);
+    if (conn == NULL || !fd_budget_take(&worker->shared->fds, 1)) {
+        if (!h2_stream_respond(stream, 503)) {
+            h2_stream_reset(stream, H2_REFUSED_STREAM);
+        }
+        tunnel_mark_dirty(tunnel);
+        if (conn != NULL) {
+            conn_end_why(conn, CLOSE_LIMIT, "no descriptor is left to dial the application");
+        }
+        return;
+    }
+    conn->fds = 1;
+    leg_stream_adopt(&conn->near_leg.stream, tunnel, stream, conn_wake, conn);
+    int status = judge(conn, tunnel, request);
+    if (status != 0) {
+        leg_stream_respond(&conn->near_leg.stream, status);
+        return;
+    }
+    conn->near = &conn->near_leg.stream.leg;
+    conn_step(conn);
+}

@@ -1,0 +1,34 @@
+// What the files of a connection share among themselves; nobody else includes it.
+#ifndef AGENT_WORKER_CONN_INTERNAL_H
+#define AGENT_WORKER_CONN_INTERNAL_H
+
+#include "agent/worker/conn.h"
+
+// conn.c
+struct conn *conn_new(struct worker *worker, enum conn_kind kind, const struct netaddr *source);
+void conn_on_leg_io(struct ev_loop *loop, ev_io *io, int events);
+void conn_wake(void *arg);
+void conn_take_near_socket(struct conn *conn, int fd);
+
+// conn_decide.c: what a new connection becomes; the next state.
+enum conn_state conn_decide(struct conn *conn);
+
+// conn_open.c: getting the far leg.
+enum conn_state conn_start_tunnel(struct conn *conn);
+enum conn_state conn_start_dial(struct conn *conn, const struct netaddr *to);
+enum conn_state conn_step_tunnel(struct conn *conn);
+enum conn_state conn_step_dial(struct conn *conn);
+enum conn_state conn_step_handshake(struct conn *conn);
+
+// conn_relay.c
+enum conn_state conn_step_relay(struct conn *conn);
+enum conn_state conn_step_flush(struct conn *conn);
+void conn_on_relay_timer(struct conn *conn);
+
+// conn_report.c
+void conn_report_end(struct conn *conn);
+// The peer and the tunnel of the connection, where there are any.
+const struct peer *conn_peer(const struct conn *conn);
+const struct tunnel *conn_tunnel(const struct conn *conn);
+
+#endif

@@ -1,0 +1,254 @@
+// Getting the far side of a connection: a stream of a tunnel, or a socket, plain or with TLS.
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/net/socket.h"
+#include "agent/worker/conn_internal.h"
+#include "agent/worker/worker.h"
+#include "base/clock.h"
+
+#define TUNNEL_TRIES 3
+// How long "nobody answers on the tunnel port" is believed.
+#define PLAINTEXT_FOR_MS 30000
+#define UNREACHABLE_FOR_MS 500
+
+// --- tunnels
+// ---------------------------------------------------------------------------------------
+
+static enum conn_state tunnel_failed(struct conn *conn, const struct tunnel_failure *failure) {
+    const struct config *config = conn->snapshot->config;
+    if (conn->decision.action == OUTBOUND_TRY_MESH && failure->unreachable) {
+        bool plaintext = config->outbound.mesh_plaintext_when_unreachable;
+        struct destinations *known = conn->worker->shared->destinations;
+        int64_t now = clock_wall_ms();
+        destinations_miss(known, &conn->destination, plaintext, failure->detail, now,
+                          plaintext ? PLAINTEXT_FOR_MS : UNREACHABLE_FOR_MS);
+        // Another worker may have pinned the destination meanwhile: a pin wins over this miss.
+        bool pinned = destinations_look_up(known, &conn->destination, now) == DESTINATION_PINNED;
+        if (plaintext && !pinned) {
+            conn->decision.action = OUTBOUND_PLAIN;
+            conn->via = (struct netaddr){0};
+            return conn_start_dial(conn, &conn->destination);
+        }
+    }
+    conn_end_why(conn, failure->reason, "%s", failure->detail);
+    return CONN_DEAD;
+}
+
+static enum conn_state open_stream(struct conn *conn, struct tunnel *tunnel) {
+    struct leg_stream *leg = &conn->far_leg.stream;
+    if (!leg_stream_open(leg, tunnel, &conn->destination, &conn->source, conn_wake, conn)) {
+        conn_end(conn, CLOSE_NO_MEMORY);
+        return CONN_DEAD;
+    }
+    conn->far = &leg->leg;
+    fd_budget_give(&conn->worker->shared->fds, conn->fds - 1); // a stream needs no second one
+    conn->fds = 1;
+    return CONN_RELAY;
+}
+
+static void on_tunnel(struct tunnel_waiter *waiter, struct tunnel *tunnel,
+                      const struct tunnel_failure *failure) {
+    struct conn *conn = LIST_ENTRY(waiter, struct conn, waiter);
+    if (failure == NULL) {
+        conn_step(conn);
+        return;
+    }
+    (void)tunnel;
+    enum conn_state next = tunnel_failed(conn, failure);
+    if (conn->state != CONN_DEAD) {
+        conn->state = next;
+        conn_step(conn);
+    }
+}
+
+enum conn_state conn_start_tunnel(struct conn *conn) {
+    conn->via = netaddr_with_port(&conn->destination, conn->snapshot->config->outbound.mesh_port);
+    return CONN_TUNNEL;
+}
+
+enum conn_state conn_step_tunnel(struct conn *conn) {
+    if (list_is_linked(&conn->waiter.node)) {
+        return CONN_TUNNEL;
+    }
+    struct worker *worker = conn->worker;
+    int64_t now = clock_wall_s();
+    enum close_reason missing = CLOSE_NONE;
+    // The newest identity, not the one at accept: the connection may have waited for it.
+    struct tls_context *context = snapshot_context(worker->snapshot, now, &missing);
+    if (context == NULL) {
+        conn_end(conn, missing);
+        return CONN_DEAD;
+    }
+    struct pool_key key = {.addr = conn->via,
+                           .context = context,
+                           .config = conn->snapshot->config,
+                           .peers = conn->decision.peers};
+    struct tunnel_failure failure = {.reason = CLOSE_TUNNEL_LOST,
+                                     .detail = "the peer closes its tunnels at once"};
+    bool reused = false;
+    struct tunnel *tunnel =
+        conn->tries++ < TUNNEL_TRIES ? pool_get(&worker->pool, &key, now, &reused, &failure) : NULL;
+    if (tunnel == NULL) {
+        return tunnel_failed(conn, &failure);
+    }
+    if (tunnel->state == TUNNEL_READY) {
+        counter_add(&worker->counters.metrics[METRIC_TUNNEL_REUSED], reused ? 1 : 0);
+        return open_stream(conn, tunnel);
+    }
+    conn->waiter.done = on_tunnel;
+    tunnel_wait(tunnel, &conn->waiter);
+    return CONN_TUNNEL;
+}
+
+// --- dialling
+// --------------------------------------------------------------------------------------
+
+static void on_dial_io(struct ev_loop *loop UNUSED, ev_io *io, int events UNUSED) {
+    conn_step(io->data);
+}
+
+static enum conn_state dial_failed(struct conn *conn, const struct netaddr *to, int errnum) {
+    char text[NETADDR_TEXT_MAX];
+    netaddr_format(to, text);
+    if (conn->kind == CONN_OUTBOUND) {
+        conn_end_why(conn, errnum == ETIMEDOUT ? CLOSE_CONNECT_TIMEOUT : CLOSE_CONNECT_FAILED,
+                     "cannot connect to %s: %s", text, strerror(errnum));
+        return CONN_DEAD;
+    }
+    bool stream = conn->kind == CONN_INBOUND_STREAM;
+    conn->near = stream ? NULL : conn->near; // the answer is a status, not a reset
+    conn_end_why(conn, CLOSE_APP_UNREACHABLE, "cannot connect to the application at %s: %s", text,
+                 strerror(errnum));
+    if (stream) {
+        leg_stream_respond(&conn->near_leg.stream, 503);
+    }
+    return CONN_DEAD;
+}
+
+enum conn_state conn_start_dial(struct conn *conn, const struct netaddr *to) {
+    int errnum = 0;
+    switch (socket_connect(to, &conn->dialling_fd, &errnum)) {
+    case SOCKET_OK:
+        break;
+    case SOCKET_EXHAUSTED:
+        return dial_failed(conn, to, EMFILE);
+    default:
+        return dial_failed(conn, to, errnum);
+    }
+    conn->via = *to;
+    ev_init(&conn->dial_io, on_dial_io);
+    ev_io_set(&conn->dial_io, conn->dialling_fd, EV_WRITE);
+    conn->dial_io.data = conn;
+    ev_io_start(conn->worker->loop, &conn->dial_io);
+    return CONN_DIAL;
+}
+
+static bool accept_server(void *arg, const struct peer *peer) {
+    const struct conn *conn = arg;
+    struct tls_context *context = tls_stream_context(conn->far_leg.tls.link.stream);
+    if (conn->decision.rule->server_name != NULL) {
+        return conn->decision.peers->num == 0 ||
+               policy_peer_is_acceptable(conn->decision.peers, span_of(NULL, 0), &peer->id);
+    }
+    struct span own = identity_trust_domain(tls_context_identity(context));
+    return policy_peer_is_acceptable(conn->decision.peers, own, &peer->id);
+}
+
+static enum conn_state start_tls(struct conn *conn, int fd) {
+    enum close_reason missing = CLOSE_NO_MEMORY;
+    struct tls_context *context =
+        snapshot_context(conn->worker->snapshot, clock_wall_s(), &missing);
+    struct tls_expectation expect = {
+        .accept = accept_server, .arg = conn, .server_name = conn->decision.rule->server_name};
+    struct tls_stream *stream =
+        context == NULL ? NULL : tls_stream_new(context, TLS_MUTUAL_CLIENT, &expect);
+    if (stream == NULL) {
+        socket_close(fd);
+        conn_end(conn, missing);
+        return CONN_DEAD;
+    }
+    struct leg_tls_setup setup = {
+        .loop = conn->worker->loop,
+        .turn = &conn->worker->scratch->turn,
+        .stream = stream,
+        .fd = fd,
+        .wake = conn_on_leg_io,
+        .arg = conn,
+    };
+    leg_tls_init(&conn->far_leg.tls, &setup);
+    conn->far = &conn->far_leg.tls.leg;
+    return CONN_HANDSHAKE;
+}
+
+static void take_far_socket(struct conn *conn, int fd) {
+    struct leg_socket_setup setup = {
+        .loop = conn->worker->loop,
+        .scratch = &conn->worker->scratch->socket,
+        .fd = fd,
+        .reset_reason = conn->kind == CONN_OUTBOUND ? CLOSE_PEER_RESET : CLOSE_APP_RESET,
+        .wake = conn_on_leg_io,
+        .arg = conn,
+    };
+    leg_socket_init(&conn->far_leg.socket, &setup);
+    conn->far = &conn->far_leg.socket.leg;
+}
+
+enum conn_state conn_step_dial(struct conn *conn) {
+    if (conn->kind == CONN_INBOUND_STREAM && conn->near_leg.stream.failed) {
+        conn_end(conn, conn->near->failure); // the peer gave up: stop dialling
+        return CONN_DEAD;
+    }
+    int errnum = socket_connect_error(conn->dialling_fd);
+    if (errnum == EINPROGRESS) {
+        return CONN_DIAL;
+    }
+    ev_io_stop(conn->worker->loop, &conn->dial_io);
+    if (errnum != 0) {
+        struct netaddr to = conn->via;
+        return dial_failed(conn, &to, errnum);
+    }
+    int fd = conn->dialling_fd;
+    conn->dialling_fd = -1;
+    socket_keepalive(fd, 180, 60, 9);
+    if (conn->kind == CONN_OUTBOUND && conn->decision.action == OUTBOUND_TO_MUTUAL) {
+        return start_tls(conn, fd);
+    }
+    take_far_socket(conn, fd);
+    if (conn->kind == CONN_INBOUND_STREAM) {
+        leg_stream_respond(&conn->near_leg.stream, 200);
+    }
+    return CONN_RELAY;
+}
+
+enum conn_state conn_step_handshake(struct conn *conn) {
+    struct leg_tls *leg = &conn->far_leg.tls;
+    const struct tls_stream *stream = leg->link.stream;
+    char text[NETADDR_TEXT_MAX];
+    tls_link_wake(&leg->link);
+    switch (leg_tls_handshake(leg)) {
+    case TLS_AGAIN:
+        return CONN_HANDSHAKE;
+    case TLS_OK:
+        counter_add(&conn->worker->counters.metrics[METRIC_HANDSHAKE_OUT_OK], 1);
+        return CONN_RELAY;
+    default:
+        break;
+    }
+    enum verify_result refusal = tls_stream_refusal(stream);
+    bool ours = refusal != VERIFY_OK || tls_stream_was_not_accepted(stream);
+    counter_add(&conn->worker->counters
+                     .metrics[ours ? METRIC_HANDSHAKE_OUT_REFUSED : METRIC_HANDSHAKE_OUT_FAILED],
+                1);
+    enum close_reason reason = refusal != VERIFY_OK                  ? CLOSE_PEER_IDENTITY
+                               : tls_stream_was_not_accepted(stream) ? CLOSE_PEER_NOT_ACCEPTED
+                                                                     : CLOSE_TLS_FAILED;
+    if (refusal != VERIFY_OK) {
+        counter_add(&conn->worker->counters.refused[OUTBOUND][refusal], 1);
+    }
+    const char *why = tls_stream_error(stream);
+    conn_end_why(conn, reason, "TLS with %s: %s", netaddr_format(&conn->via, text),
+                 why[0] != '\0' ? why : "the server closed the connection during the handshake");
+    return CONN_DEAD;
+}

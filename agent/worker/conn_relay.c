@@ -1,0 +1,122 @@
+// An open connection, and how it ends.
+#include "agent/worker/conn_internal.h"
+
+#include "agent/net/socket.h"
+#include "agent/worker/worker.h"
+#include "base/clock.h"
+
+// A half-closed connection without a byte for this long is given up; keepalives find dead peers
+// sooner.
+#define HALF_CLOSE_IDLE_MS (60 * 60 * 1000)
+// Conntrack forgets a half-closed redirected connection after 60 s without traffic
+// (interception.md section 11): these keep it known.
+#define HALF_CLOSE_KEEPALIVE_S 20
+// How long a broken connection may take to deliver what came before the break.
+#define FLUSH_MS 5000
+#define FLUSH_POLL_S 0.01
+
+// The peer's answer to our CONNECT, when it is a refusal; else CLOSE_NONE.
+static enum close_reason refused_by_peer(const struct conn *conn) {
+    const struct tunnel *tunnel = conn_tunnel(conn);
+    if (conn->kind != CONN_OUTBOUND || tunnel == NULL) {
+        return CLOSE_NONE;
+    }
+    switch (conn->far_leg.stream.status) {
+    case 0:
+    case 200:
+        return CLOSE_NONE;
+    case 400:
+        return CLOSE_BAD_TARGET;
+    case 401:
+    case 403:
+        return CLOSE_REFUSED_BY_PEER;
+    case 503:
+        return CLOSE_APP_UNREACHABLE;
+    default:
+        return CLOSE_PROTOCOL;
+    }
+}
+
+static void watch_half_close(struct conn *conn) {
+    if (ev_is_active(&conn->timer) || !relay_is_half_closed(&conn->relay)) {
+        return;
+    }
+    if (conn->kind != CONN_INBOUND_STREAM) {
+        socket_keepalive(conn->near_leg.socket.fd, HALF_CLOSE_KEEPALIVE_S, HALF_CLOSE_KEEPALIVE_S,
+                         9);
+    }
+    conn->bytes_at_timer = conn->relay.up.bytes + conn->relay.down.bytes;
+    conn->timer.repeat = HALF_CLOSE_IDLE_MS / 1e3;
+    ev_timer_again(conn->worker->loop, &conn->timer);
+}
+
+void conn_on_relay_timer(struct conn *conn) {
+    uint64_t bytes = conn->relay.up.bytes + conn->relay.down.bytes;
+    if (bytes == conn->bytes_at_timer) {
+        conn_end(conn, CLOSE_HALF_CLOSE_TIMEOUT);
+        return;
+    }
+    conn->bytes_at_timer = bytes;
+}
+
+static enum conn_state start_flush(struct conn *conn, bool near_failed) {
+    conn->near_failed = near_failed;
+    conn->reason = near_failed ? conn->near->failure : conn->far->failure;
+    conn->flush_until_ms = clock_mono_ms() + FLUSH_MS;
+    return CONN_FLUSH;
+}
+
+static void count_bytes(struct conn *conn, uint64_t sent, uint64_t received) {
+    _Atomic uint64_t *metrics = conn->worker->counters.metrics;
+    counter_add(&metrics[METRIC_BYTES_SENT], (int64_t)(conn_bytes_sent(conn) - sent));
+    counter_add(&metrics[METRIC_BYTES_RECEIVED], (int64_t)(conn_bytes_received(conn) - received));
+}
+
+enum conn_state conn_step_relay(struct conn *conn) {
+    enum close_reason refusal = refused_by_peer(conn);
+    if (refusal != CLOSE_NONE) {
+        conn_end(conn, refusal);
+        return CONN_DEAD;
+    }
+    uint64_t sent = conn_bytes_sent(conn);
+    uint64_t received = conn_bytes_received(conn);
+    enum relay_status status = relay_step(&conn->relay, conn->near, conn->far);
+    count_bytes(conn, sent, received);
+    switch (status) {
+    case RELAY_GOES_ON:
+        watch_half_close(conn);
+        return CONN_RELAY;
+    case RELAY_DONE:
+        conn_end(conn, CLOSE_DONE);
+        return CONN_DEAD;
+    case RELAY_NEAR_FAILED:
+        return start_flush(conn, true);
+    case RELAY_FAR_FAILED:
+        return start_flush(conn, false);
+    }
+    return CONN_DEAD;
+}
+
+// One side broke. What it had sent before goes to the other side, which then gets the RST.
+enum conn_state conn_step_flush(struct conn *conn) {
+    struct leg *broken = conn->near_failed ? conn->near : conn->far;
+    struct leg *alive = conn->near_failed ? conn->far : conn->near;
+    struct relay_direction *dir = conn->near_failed ? &conn->relay.up : &conn->relay.down;
+    uint64_t sent = conn_bytes_sent(conn);
+    uint64_t received = conn_bytes_received(conn);
+    bool more = relay_deliver(dir, broken, alive);
+    count_bytes(conn, sent, received);
+    if ((!more && alive->ops->unacknowledged(alive) == 0) ||
+        clock_mono_ms() >= conn->flush_until_ms) {
+        conn_end(conn, conn->reason);
+        return CONN_DEAD;
+    }
+    broken->ops->arm(broken, false, false);
+    alive->ops->arm(alive, false, more);
+    if (!ev_is_active(&conn->timer) || conn->timed_state != CONN_FLUSH) {
+        conn->timed_state = CONN_FLUSH;
+        conn->timer.repeat = FLUSH_POLL_S;
+        ev_timer_again(conn->worker->loop, &conn->timer);
+    }
+    return CONN_FLUSH;
+}

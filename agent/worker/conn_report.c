@@ -1,0 +1,109 @@
+// What is said of a connection: the log line and the refusal at its end.
+
+#include "agent/worker/conn_internal.h"
+#include "agent/worker/worker.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+
+const struct tunnel *conn_tunnel(const struct conn *conn) {
+    if (conn->kind == CONN_INBOUND_STREAM) {
+        return conn->near_leg.stream.tunnel;
+    }
+    bool mesh =
+        conn->decision.action == OUTBOUND_TO_MESH || conn->decision.action == OUTBOUND_TRY_MESH;
+    bool has_stream = conn->kind == CONN_OUTBOUND && mesh && conn->far != NULL;
+    return has_stream ? conn->far_leg.stream.tunnel : NULL;
+}
+
+const struct peer *conn_peer(const struct conn *conn) {
+    const struct tunnel *tunnel = conn_tunnel(conn);
+    if (tunnel != NULL) {
+        return tunnel_peer(tunnel);
+    }
+    bool tls = conn->kind == CONN_OUTBOUND && conn->decision.action == OUTBOUND_TO_MUTUAL &&
+               conn->far != NULL && conn->far_leg.tls.link.stream != NULL;
+    return tls ? tls_stream_peer(conn->far_leg.tls.link.stream) : NULL;
+}
+
+static const char *own_id(const struct conn *conn) {
+    struct tls_context *context = conn->snapshot->context;
+    return context == NULL ? NULL : svid_id(identity_svid(tls_context_identity(context)))->text;
+}
+
+static void write_line(const struct conn *conn, const struct peer *peer) {
+    enum log_level level = close_reason_is_error(conn->reason) ? LOG_WARN : LOG_INFO;
+    const struct tunnel *tunnel = conn_tunnel(conn);
+    struct log_line line;
+    char text[NETADDR_TEXT_MAX];
+    log_begin(&line, level, "connection_closed");
+    log_text(&line, "direction", direction_name(conn_direction(conn)));
+    log_text(&line, "reason", close_reason_name(conn->reason));
+    log_text(&line, "src", netaddr_format(&conn->source, text));
+    log_text(&line, "dst", netaddr_format(&conn->destination, text));
+    log_text(&line, "via", netaddr_format(&conn->via, text));
+    log_text(&line, "security", peer == NULL ? "none" : "mutual_tls");
+    log_text(&line, "own_id", own_id(conn));
+    log_text(&line, "peer_id", peer == NULL || peer->id.len == 0 ? NULL : peer->id.text);
+    log_text(&line, "peer_serial", peer == NULL ? NULL : peer->serial);
+    log_u64(&line, "bytes_sent", conn_bytes_sent(conn));
+    log_u64(&line, "bytes_received", conn_bytes_received(conn));
+    log_i64(&line, "duration_ms", clock_wall_ms() - conn->opened_at_ms);
+    if (tunnel != NULL) {
+        log_u64(&line, "tunnel", tunnel->id);
+    }
+    log_text(&line, "rule", conn->decision.rule == NULL ? NULL : conn->decision.rule->name);
+    log_text(&line, "detail", conn->detail);
+    if (conn->detail == NULL && level == LOG_WARN) {
+        log_text(&line, "detail", close_reason_sentence(conn->reason));
+    }
+    log_end(&line);
+}
+
+static void add_refusal(const struct conn *conn, const struct peer *peer) {
+    struct refusal_view view = {
+        .at_ms = clock_wall_ms(),
+        .direction = conn_direction(conn),
+        .reason = conn->reason,
+        .source = conn->source,
+        .destination = conn->destination,
+    };
+    text_copy(view.peer_id, sizeof(view.peer_id), peer == NULL ? "" : peer->id.text);
+    text_copy(view.detail, sizeof(view.detail),
+              conn->detail != NULL ? conn->detail : close_reason_sentence(conn->reason));
+    refusals_add(conn->worker->shared->refusals, &view);
+}
+
+void conn_report_end(struct conn *conn) {
+    const struct peer *peer = conn_peer(conn);
+    write_line(conn, peer);
+    if (close_reason_is_error(conn->reason)) {
+        add_refusal(conn, peer);
+    }
+}
+
+void conn_render(const struct conn *conn, struct connection_view *out) {
+    const struct peer *peer = conn_peer(conn);
+    const struct tunnel *tunnel = conn_tunnel(conn);
+    out->id = conn->id;
+    out->direction = conn_direction(conn);
+    out->state = conn_state_name(conn->state);
+    out->security = peer == NULL ? "none" : "mutual_tls";
+    out->source = conn->source;
+    out->destination = conn->destination;
+    out->via = conn->via;
+    out->opened_at_ms = conn->opened_at_ms;
+    out->bytes_sent = conn_bytes_sent(conn);
+    out->bytes_received = conn_bytes_received(conn);
+    out->tunnel_id = tunnel == NULL ? 0 : tunnel->id;
+    const char *own = own_id(conn);
+    text_copy(out->own_id, sizeof(out->own_id), own == NULL ? "" : own);
+    if (conn->decision.rule != NULL) {
+        text_copy(out->rule, sizeof(out->rule), conn->decision.rule->name);
+    }
+    if (peer != NULL) {
+        text_copy(out->peer_id, sizeof(out->peer_id), peer->id.text);
+        text_copy(out->peer_serial, sizeof(out->peer_serial), peer->serial);
+        out->peer_not_after = peer->not_after;
+    }
+}

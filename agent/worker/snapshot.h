@@ -1,0 +1,32 @@
+// Everything a worker decides by: configuration, identity and listening sockets. Immutable, shared
+// by reference count. A connection keeps the snapshot that admitted it.
+#ifndef AGENT_WORKER_SNAPSHOT_H
+#define AGENT_WORKER_SNAPSHOT_H
+
+#include <stdatomic.h>
+
+#include "agent/config/config.h"
+#include "agent/observe/observe.h"
+#include "agent/tls/tls_context.h"
+#include "certmgr/identity_store.h"
+
+struct snapshot {
+    _Atomic int refs;
+    struct config *config;
+    struct tls_context *context; // NULL: no identity; `state` says why
+    enum identity_state state;
+};
+
+// Takes references of `config` and `context`. NULL when memory is short.
+struct snapshot *snapshot_new(struct config *config, struct tls_context *context,
+                              enum identity_state state) MUST_USE;
+struct snapshot *snapshot_ref(struct snapshot *snapshot);
+void snapshot_unref(struct snapshot *snapshot);
+OWN_DEFINE(struct snapshot, snapshot_unref)
+
+// The context to handshake with at `now_s` (Unix seconds), borrowed; NULL: `*why` says what is
+// missing. Never one whose certificate has expired.
+struct tls_context *snapshot_context(const struct snapshot *snapshot, int64_t now_s,
+                                     enum close_reason *why);
+
+#endif

@@ -1,0 +1,102 @@
+// A worker: one thread, one loop, its own listeners (SO_REUSEPORT), connections, tunnels and
+// counters. It shares nothing mutable but what `struct worker_shared` names. The control loop gives
+// it orders through a one-slot mailbox and asks it for views.
+#ifndef AGENT_WORKER_WORKER_H
+#define AGENT_WORKER_WORKER_H
+
+#include <pthread.h>
+#include <semaphore.h>
+
+#include "agent/mesh/destinations.h"
+#include "agent/net/own_address.h"
+#include "agent/tunnel/pool.h"
+#include "agent/worker/conn.h"
+#include "agent/worker/fd_budget.h"
+#include "agent/worker/refusals.h"
+#include "base/mailbox.h"
+
+struct worker_shared { // outlives the workers
+    struct destinations *destinations;
+    struct refusals *refusals;
+    struct fd_budget fds;
+    _Atomic int64_t num_conns; // over all workers
+    void (*idle)(void *arg);   // any worker, any thread: num_conns fell to zero
+    void *arg;
+};
+
+// The complete state to work by; the latest wins. Heap value, owned by the mailbox or its taker.
+struct worker_orders {
+    struct snapshot *snapshot;
+    struct listener_set *listeners;
+    bool draining; // tell peers to open no more streams
+    bool cut;      // the drain deadline has passed: end everything
+};
+void worker_orders_free(struct worker_orders *orders);
+OWN_DEFINE(struct worker_orders, worker_orders_free)
+
+#define WORKER_HANDSHAKES_MAX 1024 // inbound tunnels not yet verified
+
+struct worker_scratch {
+    struct leg_scratch socket;
+    struct tls_turn turn;
+};
+
+struct acceptor { // a listener as this worker sees it
+    ev_io io;
+    struct worker *worker;
+    const struct listener *listener; // worker->listeners owns it
+};
+
+struct worker_collect; // worker_collect.c
+
+struct worker {
+    unsigned index;
+    pthread_t thread;
+    struct ev_loop *loop;
+    struct worker_shared *shared;
+    struct snapshot *snapshot;
+    struct listener_set *listeners;
+    struct acceptor *acceptors;
+    size_t num_acceptors;
+    bool paused; // accepting: out of descriptors
+    bool draining;
+    bool stopping;
+    struct mailbox orders;   // struct worker_orders *
+    struct mailbox collects; // struct worker_collect *
+    _Atomic bool stop;
+    _Atomic int64_t last_turn_ms; // monotonic
+    ev_async wake;
+    ev_prepare prepare;
+    ev_timer tick;   // once a second
+    ev_timer resume; // accepting
+    struct worker_scratch *scratch;
+    struct own_addresses *own;
+    struct tunnel_env tunnels;
+    struct pool pool;
+    struct list conns;
+    struct list dead_conns;
+    uint64_t next_conn_id;
+    struct counters counters;
+};
+
+// Starts the thread with `orders` (taken). NULL with the sentence on error.
+struct worker *worker_start(unsigned index, unsigned num_workers, struct worker_shared *shared,
+                            struct worker_orders *orders, struct err *err) MUST_USE;
+// Takes `orders`; any thread.
+void worker_command(struct worker *worker, struct worker_orders *orders);
+// Ends every connection, joins the thread and frees.
+void worker_stop(struct worker *worker);
+
+// Fills `out` with this worker's part of `parts` (enum view_part); waits at most
+// `timeout_ms`. False when the worker did not answer in time.
+bool worker_collect(struct worker *worker, unsigned parts, struct view *out, int timeout_ms);
+
+// For the worker's own files.
+void worker_accept_pause(struct worker *worker);
+void worker_accept_resume(struct worker *worker); // when there are descriptors again
+void worker_accept_apply(struct worker *worker,
+                         struct listener_set *listeners); // takes a reference
+void worker_accept_stop(struct worker *worker);
+void worker_answer_collect(struct worker *worker);
+
+#endif

@@ -1,0 +1,41 @@
+// Making X.509 certificates: self-signed roots of a trust domain and leaves that are X509-SVIDs
+// (X509-SVID.md sections 2-4). Bytes and times in, certificates out; keeps nothing.
+#ifndef AUTHORITY_CERTIFICATE_H
+#define AUTHORITY_CERTIFICATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <openssl/base.h>
+
+#include "base/err.h"
+
+// How long before its making a certificate starts to be valid, for clocks that differ a little.
+#define CERTIFICATE_BACKDATE_S 10
+
+struct certificate_validity { // Unix seconds, both ends included
+    int64_t not_before;
+    int64_t not_after;
+};
+
+// A fresh P-256 key; the caller's. NULL with the sentence on error.
+EVP_PKEY *certificate_key_new(struct err *err) MUST_USE;
+
+// A self-signed CA for "spiffe://trust_domain": CA true and keyCertSign, cRLSign, both critical.
+X509 *certificate_root_new(EVP_PKEY *key, const char *trust_domain,
+                           struct certificate_validity validity, struct err *err) MUST_USE;
+
+struct certificate_issuer { // borrowed
+    X509 *cert;
+    EVP_PKEY *key;
+};
+
+// A leaf for `spiffe_id` and the public half of `key`: digitalSignature (critical), serverAuth and
+// clientAuth, one URI SAN, CA false.
+X509 *certificate_leaf_new(struct certificate_issuer issuer, EVP_PKEY *key, const char *spiffe_id,
+                           struct certificate_validity validity, struct err *err) MUST_USE;
+
+// The validity of a certificate. False when its times cannot be read.
+bool certificate_validity_of(const X509 *cert, struct certificate_validity *out) MUST_USE;
+
+#endif

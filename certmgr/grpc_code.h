@@ -1,0 +1,26 @@
+// The canonical gRPC status codes (grpc/grpc: doc/statuscodes.md), for modules that decide on a
+// code without being a door to gRPC.
+#ifndef CERTMGR_GRPC_CODE_H
+#define CERTMGR_GRPC_CODE_H
+
+enum grpc_code {
+    GRPC_CODE_OK = 0,
+    GRPC_CODE_CANCELLED = 1,
+    GRPC_CODE_UNKNOWN = 2,
+    GRPC_CODE_INVALID_ARGUMENT = 3,
+    GRPC_CODE_DEADLINE_EXCEEDED = 4,
+    GRPC_CODE_NOT_FOUND = 5,
+    GRPC_CODE_ALREADY_EXISTS = 6,
+    GRPC_CODE_PERMISSION_DENIED = 7,
+    GRPC_CODE_RESOURCE_EXHAUSTED = 8,
+    GRPC_CODE_FAILED_PRECONDITION = 9,
+    GRPC_CODE_ABORTED = 10,
+    GRPC_CODE_OUT_OF_RANGE = 11,
+    GRPC_CODE_UNIMPLEMENTED = 12,
+    GRPC_CODE_INTERNAL = 13,
+    GRPC_CODE_UNAVAILABLE = 14,
+    GRPC_CODE_DATA_LOSS = 15,
+    GRPC_CODE_UNAUTHENTICATED = 16,
+};
+
+#endif

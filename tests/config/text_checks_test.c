@@ -1,0 +1,83 @@
+#include "agent/config/text_checks.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+typedef bool check_fn(struct span text, struct err *err);
+
+static void expect(check_fn *check, const char *text, bool good) {
+    struct err err = {0};
+    bool ok = check(span_of_text(text), &err);
+    if (ok != good) {
+        fail_msg("\"%s\": %s", text, ok ? "is accepted" : err.msg);
+    }
+    assert_int_equal(err.msg[0] == '\0', good);
+}
+
+static void test_dns_names(void **state) {
+    (void)state;
+    static const char *const good[] = {"a", "config.internal", "A-b.C9.example", "1.example", "9a"};
+    static const char *const bad[] = {"",    ".",    "a.",       ".a",        "a..b", "-a",
+                                      "a-",  "a_b",  "*.a",      "127.0.0.1", "1",    "a.1",
+                                      "a b", "a:80", "\xc3\xa9", "a/b",       "::1"};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        expect(text_checks_dns_name, good[i], true);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        expect(text_checks_dns_name, bad[i], false);
+    }
+    char label[65];
+    memset(label, 'a', sizeof label);
+    label[64] = '\0';
+    expect(text_checks_dns_name, label, false);
+    label[63] = '\0';
+    expect(text_checks_dns_name, label, true);
+    char name[256];
+    snprintf(name, sizeof name, "%s.%s.%s.%.61s", label, label, label, label);
+    expect(text_checks_dns_name, name, true); // 253
+    snprintf(name, sizeof name, "%s.%s.%s.%.62s", label, label, label, label);
+    expect(text_checks_dns_name, name, false);
+    struct err err;
+    assert_false(text_checks_dns_name(span_of("a\0b", 3), &err));
+}
+
+static void test_interfaces_cannot_reach_rule_text(void **state) {
+    (void)state;
+    expect(text_checks_interface, "eth0", true);
+    expect(text_checks_interface, "veth-1.2_x", true);
+    expect(text_checks_interface, "abcdefghijklmno", true);
+    expect(text_checks_interface, "abcdefghijklmnop", false);
+    static const char *const bad[] = {"",   ".",    "..",  "a;b", "a\"b",    "a b",
+                                      "a{", "a\nb", "a/b", "a*",  "\xc3\xa9"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        expect(text_checks_interface, bad[i], false);
+    }
+}
+
+static void test_paths_and_labels(void **state) {
+    (void)state;
+    expect(text_checks_path, "/a", true);
+    expect(text_checks_path, "a", false);
+    expect(text_checks_path, "", false);
+    expect(text_checks_label, "config-server", true);
+    expect(text_checks_label, "", false);
+    expect(text_checks_label, "0123456789012345678901234567890123456789012345678901234567890123",
+           true);
+    expect(text_checks_label, "01234567890123456789012345678901234567890123456789012345678901234",
+           false);
+    expect(text_checks_spiffe_id, "spiffe://example.org/a", true);
+    expect(text_checks_spiffe_id, "spiffe://example.org/*", false);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_dns_names),
+        cmocka_unit_test(test_interfaces_cannot_reach_rule_text),
+        cmocka_unit_test(test_paths_and_labels),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
