@@ -1,9 +1,8 @@
 // What the files of h2 share; nobody else includes this. The only include of nghttp2 is here.
 //
-// No callback of ours ever runs inside nghttp2 (it forbids nested receive and send), except `emit`:
-// what nghttp2 reports is kept as bits in the stream and told by h2_dispatch when nghttp2 has
-// returned; a chunk of data pauses nghttp2. So callbacks may write, answer and reset at will, and
-// the memory for pending events is one list node per stream.
+// No callback of ours but `emit` runs inside nghttp2 (it forbids nested receive and send): what it
+// reports is kept as bits in the stream and told when it has returned; a chunk of data pauses it.
+// So callbacks may write, answer and reset at will, and pending events need no memory.
 #ifndef AGENT_TUNNEL_H2_INTERNAL_H
 #define AGENT_TUNNEL_H2_INTERNAL_H
 
@@ -42,9 +41,9 @@ struct h2_stream {
     uint8_t *authority;
     size_t authority_len;
     int32_t id;
+    int status; // client: of the last header block
     uint32_t error;
     unsigned events;
-    int status; // client: of the last header block
     uint8_t method_len;
     char method[H2_METHOD_MAX];
     bool gone : 1;     // nghttp2 has forgotten it

@@ -72,7 +72,7 @@ static void test_hostile_text(void **state UNUSED) {
     fake_backend_init(&fake);
     (void)snprintf(fake.view.connections[0].peer_id, 256, "%s", hostile);
     (void)snprintf(fake.view.connections[0].rule, 64, "%s", hostile);
-    (void)snprintf(fake.view.tunnels[0].peer_serial, SVID_SERIAL_TEXT_MAX, "%s", hostile);
+    (void)snprintf(fake.view.tunnels[0].peer_serial, SVID_SERIAL_TEXT_MAX, "%.40s", hostile);
     (void)snprintf(fake.view.destinations[0].last_error, 128, "%s", hostile);
     (void)snprintf(fake.view.refusals[0].detail, 256, "%s", hostile);
     (void)snprintf(fake.identity.source.last_error, 512, "%s", hostile);

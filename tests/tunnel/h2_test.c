@@ -117,7 +117,7 @@ static void test_held_bytes_are_bounded(void **state) {
     assert_true(received <= 64U * 1024 * 1024 + H2_SESSION_WINDOW);
     for (size_t i = 0; i < pair->server.num_flows; i++) {
         pair->server.flows[i].stalled = false;
-        if (i % 2 == 0) {
+        if (i % 8 == 0) {
             flow_consume_all(&pair->server.flows[i]);
         } else { // a reset gives its share back as well
             h2_stream_reset(pair->server.flows[i].stream, H2_CANCEL);
@@ -125,7 +125,7 @@ static void test_held_bytes_are_bounded(void **state) {
         }
     }
     assert_true(pair_run(pair));
-    for (size_t i = 0; i < pair->server.num_flows; i += 2) {
+    for (size_t i = 0; i < pair->server.num_flows; i += 8) {
         assert_int_equal(pair->server.flows[i].received, 1024 * 1024);
     }
     pair_free(pair);
