@@ -104,10 +104,34 @@ static bool put_node(struct builder *builder, struct yaml_tree_node *node) {
     return true;
 }
 
+// Controls beyond ASCII, by their UTF-8: C1, line separators and text direction, byte order mark
+// and what is no character. They would make what people see differ from what is there.
+static bool is_wide_control(const uint8_t *at, size_t len) {
+    if (len >= 2 && at[0] == 0xc2) {
+        return at[1] <= 0x9f;
+    }
+    if (len < 3) {
+        return false;
+    }
+    switch (at[0] << 8 | at[1]) {
+    case 0xe280:
+        return at[2] == 0x8e || at[2] == 0x8f || (at[2] >= 0xa8 && at[2] <= 0xae);
+    case 0xe281:
+        return at[2] >= 0xa6 && at[2] <= 0xa9;
+    case 0xefbb:
+        return at[2] == 0xbf;
+    case 0xefbf:
+        return at[2] >= 0xbe;
+    default:
+        return false;
+    }
+}
+
 static bool is_printable(struct span text) {
     for (size_t i = 0; i < text.len; i++) {
         uint8_t c = text.ptr[i];
-        if ((c < FIRST_PRINTABLE && c != TAB) || c == DEL) {
+        if ((c < FIRST_PRINTABLE && c != TAB) || c == DEL ||
+            is_wide_control(text.ptr + i, text.len - i)) {
             return false;
         }
     }

@@ -36,7 +36,7 @@ static void test_dns_names(void **state) {
     expect(text_checks_dns_name, label, false);
     label[63] = '\0';
     expect(text_checks_dns_name, label, true);
-    char name[256];
+    char name[300];
     snprintf(name, sizeof name, "%s.%s.%s.%.61s", label, label, label, label);
     expect(text_checks_dns_name, name, true); // 253
     snprintf(name, sizeof name, "%s.%s.%s.%.62s", label, label, label, label);

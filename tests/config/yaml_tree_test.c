@@ -93,6 +93,10 @@ static void test_what_is_refused(void **state) {
     expect_one_error("a: \"x\\ny\"\n", true, 1, 4, "control character");
     expect_one_error("a: \"x\\0y\"\n", true, 1, 4, "control character");
     expect_one_error("a: \"\\x7f\"\n", true, 1, 4, "control character");
+    expect_one_error("a: \"\\x80\"\n", true, 1, 4, "control character");
+    expect_one_error("a: \"\\u2028\"\n", true, 1, 4, "control character");
+    expect_one_error("a: x\xe2\x80\xaey\n", true, 1, 4, "control character");
+    expect_one_error("a: \"\\ufeff\"\n", true, 1, 4, "control character");
     expect_one_error("? [a]\n: 1\n", false, 1, 3, "a key is plain text");
     expect_one_error("a: 1\n---\nb: 2\n", false, 2, 1, "second document");
     expect_one_error("a: [1, 2\nb: 3\n", false, 2, 2, "not YAML");
@@ -145,6 +149,14 @@ static void test_limits(void **state) {
     fini(&fits);
 }
 
+static void test_other_scripts_are_fine(void **state) {
+    (void)state;
+    struct parsed parsed = parse("a: \"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\xe2\x80\x93\"\n");
+    assert_true(parsed.ok);
+    assert_false(report_has_errors(&parsed.report));
+    fini(&parsed);
+}
+
 static void test_null_is_unquoted(void **state) {
     (void)state;
     struct parsed parsed = parse("a:\nb: ~\nc: null\nd: ''\ne: \"null\"\nf: []\n");
@@ -166,6 +178,7 @@ int main(void) {
         cmocka_unit_test(test_what_is_refused),
         cmocka_unit_test(test_a_nul_byte_is_not_an_end),
         cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_other_scripts_are_fine),
         cmocka_unit_test(test_null_is_unquoted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

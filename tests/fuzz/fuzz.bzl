@@ -16,18 +16,18 @@ def fuzz_test(name, deps, src = None, corpus = None):
     native.cc_test(
         name = name + "_replay",
         size = "small",
-        srcs = [src, "fuzz_target.h", "replay_main.c"],
+        srcs = [src],
         args = [native.package_name() + "/" + folder],
         copts = COPTS,
         data = native.glob([folder + "/**"]),
-        deps = deps + ["//base:buf", "//base:err", "//base:file"],
+        deps = deps + ["//tests/fuzz:fuzz_target", "//tests/fuzz:replay_main"],
     )
     native.cc_binary(
         name = name,
         testonly = True,
-        srcs = [src, "fuzz_target.h"],
+        srcs = [src],
         copts = COPTS,
         linkopts = ["-fsanitize=fuzzer"],
         tags = ["manual"],
-        deps = deps,
+        deps = deps + ["//tests/fuzz:fuzz_target"],
     )

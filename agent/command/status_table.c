@@ -1,0 +1,313 @@
+#include "agent/command/status_table.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include <jansson.h>
+
+#include "agent/command/text_table.h"
+#include "agent/status/escape.h"
+#include "agent/status/human.h"
+
+OWN_DEFINE(json_t, json_decref)
+
+#define CELL_MAX 1024
+
+enum kind {
+    KIND_TEXT,  // as it is
+    KIND_LEFT,  // a time in the future: how long until then
+    KIND_WHEN,  // a time: "12s ago", "in 52m"
+    KIND_BYTES, // a size
+    KIND_YES,   // a boolean
+};
+
+struct column {
+    const char *title; // NULL ends the list
+    const char *key;
+    enum kind kind;
+};
+
+struct table {
+    const char *what; // the endpoint's name
+    const char *key;  // the list in its document
+    const char *empty;
+    struct column columns[TEXT_TABLE_COLUMNS_MAX + 1];
+};
+
+static const struct table tables[] = {
+    {"identity",
+     "svids",
+     "There is no certificate.",
+     {{"SPIFFE ID", "spiffeId", KIND_TEXT},
+      {"SERIAL", "serial", KIND_TEXT},
+      {"SINCE", "notBefore", KIND_WHEN},
+      {"TIME LEFT", "notAfter", KIND_LEFT},
+      {"HINT", "hint", KIND_TEXT}}},
+    {"certs",
+     "certificates",
+     "There is no certificate.",
+     {{"KIND", "kind", KIND_TEXT},
+      {"NAME", "name", KIND_TEXT},
+      {"STATE", "state", KIND_TEXT},
+      {"SERIAL", "serial", KIND_TEXT},
+      {"TIME LEFT", "notAfter", KIND_LEFT}}},
+    {"connections",
+     "connections",
+     "No connection is open.",
+     {{"ID", "id", KIND_TEXT},
+      {"DIRECTION", "direction", KIND_TEXT},
+      {"STATE", "state", KIND_TEXT},
+      {"SECURITY", "security", KIND_TEXT},
+      {"FROM", "source", KIND_TEXT},
+      {"TO", "destination", KIND_TEXT},
+      {"SENT", "bytesSent", KIND_BYTES},
+      {"RECEIVED", "bytesReceived", KIND_BYTES},
+      {"SINCE", "openedAt", KIND_WHEN},
+      {"RULE", "rule", KIND_TEXT},
+      {"PEER", "peerId", KIND_TEXT}}},
+    {"tunnels",
+     "tunnels",
+     "No tunnel is open.",
+     {{"ID", "id", KIND_TEXT},
+      {"DIRECTION", "direction", KIND_TEXT},
+      {"STATE", "state", KIND_TEXT},
+      {"PEER", "peer", KIND_TEXT},
+      {"STREAMS", "streamsOpen", KIND_TEXT},
+      {"TOTAL", "streamsTotal", KIND_TEXT},
+      {"SINCE", "openedAt", KIND_WHEN},
+      {"PEER TIME LEFT", "peerNotAfter", KIND_LEFT},
+      {"KEY EXCHANGE", "group", KIND_TEXT},
+      {"PEER SERIAL", "peerSerial", KIND_TEXT},
+      {"PEER IDENTITY", "peerId", KIND_TEXT}}},
+    {"destinations",
+     "destinations",
+     "No destination is remembered.",
+     {{"ADDRESS", "address", KIND_TEXT},
+      {"STATE", "state", KIND_TEXT},
+      {"SINCE", "since", KIND_WHEN},
+      {"UNTIL", "until", KIND_WHEN},
+      {"IDENTITY", "peerId", KIND_TEXT},
+      {"LAST ERROR", "lastError", KIND_TEXT}}},
+    {"listeners",
+     "listeners",
+     "Nothing listens.",
+     {{"KIND", "kind", KIND_TEXT},
+      {"ADDRESS", "address", KIND_TEXT},
+      {"TO", "destination", KIND_TEXT},
+      {"MODE", "mode", KIND_TEXT},
+      {"ACCEPTING", "accepting", KIND_YES}}},
+    {"refusals",
+     "refusals",
+     "Nothing was refused.",
+     {{"WHEN", "at", KIND_WHEN},
+      {"DIRECTION", "direction", KIND_TEXT},
+      {"REASON", "reason", KIND_TEXT},
+      {"FROM", "source", KIND_TEXT},
+      {"TO", "destination", KIND_TEXT},
+      {"PEER", "peerId", KIND_TEXT},
+      {"DETAIL", "detail", KIND_TEXT}}},
+};
+
+const char *const status_table_parts[STATUS_TABLE_NUM_PARTS] = {
+    "identity", "listeners", "connections", "tunnels", "destinations", "refusals",
+};
+
+// RFC 3339 in UTC, as the status port writes it.
+static bool parse_time(const char *text, int64_t *out_ms) {
+    struct tm tm = {0};
+    const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
+    if (rest == NULL || (*rest != '.' && *rest != 'Z')) {
+        return false;
+    }
+    *out_ms = (int64_t)timegm(&tm) * 1000;
+    return true;
+}
+
+static const char *text_of(const json_t *object, const char *key) {
+    const char *text = json_string_value(json_object_get(object, key));
+    return text == NULL ? "" : text;
+}
+
+static json_int_t number_of(const json_t *object, const char *key) {
+    return json_integer_value(json_object_get(object, key));
+}
+
+static void format_time(const char *text, enum kind kind, int64_t now_ms, char out[CELL_MAX]) {
+    char shown[HUMAN_TEXT_MAX];
+    int64_t then_ms;
+    if (!parse_time(text, &then_ms)) {
+        (void)snprintf(out, CELL_MAX, "%s", text);
+    } else if (kind == KIND_WHEN) {
+        (void)snprintf(out, CELL_MAX, "%s", human_distance(then_ms, now_ms, shown));
+    } else if (then_ms > now_ms) {
+        (void)snprintf(out, CELL_MAX, "%s", human_duration(then_ms - now_ms, shown));
+    } else {
+        (void)snprintf(out, CELL_MAX, "expired %s", human_distance(then_ms, now_ms, shown));
+    }
+}
+
+static void format_cell(const json_t *value, enum kind kind, int64_t now_ms, char out[CELL_MAX]) {
+    char shown[HUMAN_TEXT_MAX];
+    out[0] = '\0';
+    if (json_is_string(value) && (kind == KIND_LEFT || kind == KIND_WHEN)) {
+        format_time(json_string_value(value), kind, now_ms, out);
+    } else if (json_is_string(value)) {
+        (void)snprintf(out, CELL_MAX, "%s", json_string_value(value));
+    } else if (json_is_integer(value) && kind == KIND_BYTES) {
+        uint64_t bytes = (uint64_t)json_integer_value(value);
+        (void)snprintf(out, CELL_MAX, "%s", human_bytes(bytes, shown));
+    } else if (json_is_integer(value)) {
+        (void)snprintf(out, CELL_MAX, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+    } else if (json_is_boolean(value)) {
+        (void)snprintf(out, CELL_MAX, "%s", json_is_true(value) ? "yes" : "no");
+    }
+}
+
+static bool fill_table(struct text_table *text, const struct table *t, size_t num_columns,
+                       const json_t *rows, int64_t now_ms) {
+    char cell[CELL_MAX];
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        const json_t *row = json_array_get(rows, i);
+        for (size_t c = 0; c < num_columns; c++) {
+            format_cell(json_object_get(row, t->columns[c].key), t->columns[c].kind, now_ms, cell);
+            if (!text_table_add(text, cell)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static bool render_rows(const struct table *t, const json_t *document, int64_t now_ms,
+                        struct buf *out) {
+    const char *titles[TEXT_TABLE_COLUMNS_MAX];
+    const json_t *rows = json_object_get(document, t->key);
+    size_t num = 0;
+    if (json_array_size(rows) == 0) {
+        return buf_printf(out, "%s\n", t->empty);
+    }
+    for (; t->columns[num].title != NULL; num++) {
+        titles[num] = t->columns[num].title;
+    }
+    OWNED(text_table_free) struct text_table *text = text_table_new(titles, num);
+    if (text == NULL || !fill_table(text, t, num, rows, now_ms) || !text_table_render(text, out)) {
+        return false;
+    }
+    json_int_t total = number_of(document, "total");
+    return !json_is_true(json_object_get(document, "truncated")) ||
+           buf_printf(out, "... of %" JSON_INTEGER_FORMAT " in all\n", total);
+}
+
+static const char *state_in_words(const char *state) {
+    if (strcmp(state, "pending") == 0) {
+        return "pending: there is no certificate yet";
+    }
+    if (strcmp(state, "expired") == 0) {
+        return "expired: every new mesh connection is refused";
+    }
+    if (strcmp(state, "withdrawn") == 0) {
+        return "withdrawn by the source: every new mesh connection is refused";
+    }
+    return state;
+}
+
+// "label  text", the text made harmless; nothing when it is empty.
+static bool render_line(struct buf *out, const char *label, const char *text) {
+    return text[0] == '\0' || (buf_printf(out, "%-13s", label) && escape_plain(out, text) &&
+                               buf_append_text(out, "\n"));
+}
+
+static bool render_source(const json_t *document, struct buf *out) {
+    const json_t *source = json_object_get(document, "source");
+    char text[CELL_MAX];
+    (void)snprintf(text, sizeof(text), "%s, %s", text_of(source, "kind"), text_of(source, "state"));
+    return render_line(out, "source", text) &&
+           render_line(out, "last error", text_of(source, "lastError")) &&
+           render_line(out, "last refusal", text_of(document, "lastRefusal"));
+}
+
+static bool render_identity(const json_t *document, struct buf *out) {
+    char rotations[HUMAN_TEXT_MAX];
+    (void)snprintf(rotations, sizeof(rotations), "%" JSON_INTEGER_FORMAT,
+                   number_of(document, "rotations"));
+    return render_line(out, "state", state_in_words(text_of(document, "state"))) &&
+           render_source(document, out) && render_line(out, "rotations", rotations) &&
+           buf_append_text(out, "\n");
+}
+
+static json_t *parse(struct span text, struct err *err) {
+    json_error_t error;
+    json_t *json = json_loadb((const char *)text.ptr, text.len, 0, &error);
+    if (json == NULL || !json_is_object(json)) {
+        json_decref(json);
+        (void)ERR_SET(err, ERR_INPUT, "the answer is not the JSON of a status port");
+        return NULL;
+    }
+    return json;
+}
+
+bool status_table_render(const char *what, struct span json, int64_t now_ms, struct buf *out,
+                         struct err *err) {
+    OWNED(json_decref) json_t *document = parse(json, err);
+    if (document == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+        if (strcmp(tables[i].what, what) != 0) {
+            continue;
+        }
+        bool fine = strcmp(what, "identity") != 0 || render_identity(document, out);
+        return (fine && render_rows(&tables[i], document, now_ms, out)) ||
+               ERR_NO_MEMORY(err, "printing");
+    }
+    return ERR_SET(err, ERR_USAGE, "there is no table of %s", what);
+}
+
+static bool overview_identity(const json_t *document, int64_t now_ms, struct buf *out) {
+    const json_t *svid = json_array_get(json_object_get(document, "svids"), 0);
+    char left[CELL_MAX], text[4 * CELL_MAX];
+    format_cell(json_object_get(svid, "notAfter"), KIND_LEFT, now_ms, left);
+    (void)snprintf(text, sizeof(text), "%s%s%s%s%s", state_in_words(text_of(document, "state")),
+                   svid == NULL ? "" : ", ", text_of(svid, "spiffeId"),
+                   svid == NULL ? "" : ", time left ", left);
+    return render_line(out, "identity", text) && render_source(document, out);
+}
+
+static bool overview_count(const char *what, const json_t *document, struct buf *out) {
+    char text[64];
+    (void)snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT, number_of(document, "total"));
+    return render_line(out, what, text);
+}
+
+static bool overview_refusals(const json_t *document, int64_t now_ms, struct buf *out) {
+    const json_t *last = json_array_get(json_object_get(document, "refusals"), 0);
+    char when[CELL_MAX], text[4 * CELL_MAX];
+    if (last == NULL) {
+        return render_line(out, "refusals", "0");
+    }
+    format_cell(json_object_get(last, "at"), KIND_WHEN, now_ms, when);
+    (void)snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT " kept; the last %s, %s: %s%s%s",
+                   number_of(document, "total"), when, text_of(last, "direction"),
+                   text_of(last, "sentence"), text_of(last, "detail")[0] == '\0' ? "" : "; ",
+                   text_of(last, "detail"));
+    return render_line(out, "refusals", text);
+}
+
+bool status_table_overview(const struct span json[STATUS_TABLE_NUM_PARTS], int64_t now_ms,
+                           struct buf *out, struct err *err) {
+    for (size_t i = 0; i < STATUS_TABLE_NUM_PARTS; i++) {
+        const char *part = status_table_parts[i];
+        OWNED(json_decref) json_t *document = parse(json[i], err);
+        if (document == NULL) {
+            return err_wrap(err, "/%s", part);
+        }
+        bool fine = strcmp(part, "identity") == 0   ? overview_identity(document, now_ms, out)
+                    : strcmp(part, "refusals") == 0 ? overview_refusals(document, now_ms, out)
+                                                    : overview_count(part, document, out);
+        if (!fine) {
+            return ERR_NO_MEMORY(err, "printing");
+        }
+    }
+    return true;
+}

@@ -1,0 +1,178 @@
+// Values that are fine alone and not together; and what is accepted with a warning.
+#include "agent/config/config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/buf.h"
+
+struct row {
+    const char *text;
+    const char *errors; // "": accepted
+    const char *warnings;
+};
+
+static void expect_said(const struct row *row, struct buf *said, const char *wanted) {
+    char *text = buf_take_text(said);
+    assert_non_null(text);
+    if (strcmp(text, wanted) != 0) {
+        fail_msg("\n%s\nsays\n%sand not\n%s", row->text, text, wanted);
+    }
+    free(text);
+}
+
+static void expect_rows(const struct row *rows, size_t num) {
+    for (size_t i = 0; i < num; i++) {
+        struct buf errors = {0};
+        struct buf warnings = {0};
+        struct config *config = config_parse("f", span_of_text(rows[i].text), &errors, &warnings);
+        expect_said(&rows[i], &errors, rows[i].errors);
+        expect_said(&rows[i], &warnings, rows[i].warnings == NULL ? "" : rows[i].warnings);
+        assert_int_equal(config != NULL, rows[i].errors[0] == '\0');
+        config_unref(config);
+    }
+}
+
+#define EXPECT_ROWS(rows) expect_rows((rows), sizeof(rows) / sizeof *(rows))
+
+static void test_clashes(void **state) {
+    (void)state;
+    static const struct row rows[] = {
+        {"inbound: {tunnel: ['0.0.0.0:15006']}\n",
+         "f:1:20: inbound.tunnel: 0.0.0.0:15006 is taken by inbound.listen\n", NULL},
+        {"inbound: {tunnel: ['10.0.0.1:15006']}\n", // the wildcard takes it
+         "f:1:20: inbound.tunnel: 10.0.0.1:15006 is taken by inbound.listen\n", NULL},
+        {"inbound: {tunnel: ['[::1]:15006']}\n",
+         "f:1:20: inbound.tunnel: [::1]:15006 is taken by inbound.listen\n", NULL},
+        {"outbound: {listen: ['0.0.0.0:15020']}\n", // with the default of status.listen
+         "f:1:21: outbound.listen: 0.0.0.0:15020 is taken by status.listen\n", NULL},
+        {"outbound: {listen: ['127.0.0.1:1', '127.0.0.1:1']}\n",
+         "f:1:36: outbound.listen: 127.0.0.1:1 is taken by outbound.listen\n", NULL},
+        {"outbound:\n  listeners:\n"
+         "    - {listen: '127.0.0.1:7000', destination: '10.0.0.2:1'}\n"
+         "    - {listen: '127.0.0.1:7000', destination: '10.0.0.2:2'}\n",
+         "f:4:16: outbound.listeners: 127.0.0.1:7000 is taken by outbound.listeners\n", NULL},
+        {"status: {health: '127.0.0.1:15020'}\n",
+         "f:1:18: status.health: 127.0.0.1:15020 is taken by status.listen\n", NULL},
+        {"inbound:\n  mode: permissive\n  ports:\n"
+         "    - {port: 80, listen: '0.0.0.0:15008', deliver: '127.0.0.1:80'}\n",
+         "f:4:26: inbound.ports: 0.0.0.0:15008 is taken by inbound.tunnel\n", NULL},
+        {"outbound: {listen: ['127.0.0.1:1', '127.0.0.2:1', '[::1]:1']}\n", "", NULL},
+        {"inbound: {tunnel: ['0.0.0.0:1', '[::]:1']}\n", "", NULL},
+        {"inbound: {listen: [], tunnel: ['0.0.0.0:15006']}\n", "", NULL},
+    };
+    EXPECT_ROWS(rows);
+}
+
+static void test_explicit_listeners(void **state) {
+    (void)state;
+    static const struct row rows[] = {
+        {"outbound: {listeners: [{listen: '127.0.0.1:7000', destination: '127.0.0.1:7000'}]}\n",
+         "f:1:64: destination: this is one of the agent's own listeners, a loop\n", NULL},
+        {"outbound: {listeners: [{listen: '127.0.0.1:7000', destination: '10.0.0.9:15008'}]}\n",
+         "f:1:64: destination: this is one of the agent's own listeners, a loop\n", NULL},
+        {"outbound: {listeners: [{listen: '127.0.0.1:7000', destination: '0.0.0.0:80'}]}\n",
+         "f:1:64: destination: connections cannot go to the unspecified address\n", NULL},
+        {"outbound: {listeners: [{listen: '0.0.0.0:7000', destination: '10.0.0.9:7000'}]}\n", "",
+         "f:1:33: warning: listen: whoever reaches this address acts with this host's "
+         "identity\n"},
+        {"outbound: {listeners: [{listen: '127.0.0.1:7000', destination: '127.0.0.2:7000'}]}\n", "",
+         NULL},
+    };
+    EXPECT_ROWS(rows);
+}
+
+static void test_destinations(void **state) {
+    (void)state;
+    static const struct row rows[] = {
+        {"outbound: {destinations: [{tls: deny, peers: ['spiffe://a/b']}]}\n",
+         "f:1:39: peers: tls: deny verifies nobody\n", NULL},
+        {"outbound: {destinations: [{tls: passthrough, peers: ['spiffe://a/b']}]}\n",
+         "f:1:46: peers: tls: passthrough verifies nobody\n", NULL},
+        {"outbound: {destinations: [{serverName: a.b}]}\n",
+         "f:1:28: serverName: only tls: mutual uses it, and this rule says tls: mesh\n", NULL},
+        {"outbound: {destinations: [{tls: mutual, serverName: a.b}]}\n", "", NULL},
+        {"outbound: {destinations: [{match: {ports: []}}]}\n", "",
+         "f:1:35: warning: match: an empty list matches nothing, so this rule never applies\n"},
+        {"outbound:\n  destinations:\n    - {tls: deny}\n    - {tls: mesh}\n", "",
+         "f:4:7: warning: this rule is never reached: the one in line 3 matches everything\n"},
+        // A rule with a mistake of its own is not judged further.
+        {"outbound: {destinations: [{tls: simple, serverName: a.b}]}\n",
+         "f:1:33: tls: simple is not supported yet: this build does not have it\n", NULL},
+    };
+    EXPECT_ROWS(rows);
+}
+
+static void test_authorization(void **state) {
+    (void)state;
+    static const struct row rows[] = {
+        {"inbound:\n  authorization:\n    - {action: deny}\n    - {action: allow}\n", "",
+         "f:4:7: warning: this rule is never reached: the one in line 3 matches everything\n"},
+        {"inbound: {authorization: []}\n", "", NULL},
+    };
+    EXPECT_ROWS(rows);
+}
+
+static void test_ports(void **state) {
+    (void)state;
+    static const struct row rows[] = {
+        {"inbound:\n  ports:\n    - {port: 80}\n    - {port: 80}\n",
+         "f:4:14: port: there is an entry for 80 in line 3 already\n", NULL},
+        {"inbound: {ports: [{port: 15008}]}\n",
+         "f:1:26: port: 15008 is a port of the agent itself, not of the application\n", NULL},
+        {"inbound: {mode: permissive, ports: [{port: 80, listen: '10.0.0.1:80'}]}\n",
+         "f:1:48: listen needs deliver: another address or port, where the application is\n", NULL},
+        {"inbound: {mode: permissive,\n"
+         " ports: [{port: 80, listen: '10.0.0.1:80', deliver: '10.0.0.1:80'}]}\n",
+         "f:2:53: deliver: the agent itself listens there (inbound.ports: 10.0.0.1:80), so this "
+         "would be a loop\n",
+         NULL},
+        {"inbound: {mode: permissive,\n"
+         " ports: [{port: 80, listen: '0.0.0.0:80', deliver: '127.0.0.1:80'}]}\n",
+         "f:2:52: deliver: the agent itself listens there (inbound.ports: 0.0.0.0:80), so this "
+         "would be a loop\n",
+         NULL},
+        {"inbound: {ports: [{port: 80, deliver: '127.0.0.1:15020'}]}\n",
+         "f:1:39: deliver: the agent itself listens there (status.listen: 127.0.0.1:15020), so "
+         "this would be a loop\n",
+         NULL},
+        {"inbound: {ports: [{port: 80, deliver: '0.0.0.0:81'}]}\n",
+         "f:1:39: deliver: connections cannot go to the unspecified address\n", NULL},
+        {"inbound: {ports: [{port: 80, listen: '10.0.0.1:80', deliver: '127.0.0.1:80'}]}\n", "",
+         "f:1:30: warning: listen: direct connections to this port are all refused (tlsMode and "
+         "mode)\n"},
+        {"inbound: {ports: [{port: 80, listen: '10.0.0.1:80', deliver: '127.0.0.1:80',\n"
+         "  tlsMode: disabled}]}\n",
+         "", NULL},
+    };
+    EXPECT_ROWS(rows);
+}
+
+static void test_the_rest(void **state) {
+    (void)state;
+    static const struct row rows[] = {
+        {"status: {listen: '0.0.0.0:15020'}\n",
+         "f:1:18: listen: the status port has to be on a loopback address; status.health is for "
+         "probes from outside\n",
+         NULL},
+        {"status: {listen: '[::1]:15020'}\n", "", NULL},
+        {"intercept: {uid: 5, appUids: [4, 5]}\n",
+         "f:1:34: appUids: 5 is the agent's own uid, which is never captured\n", NULL},
+        {"trustStore: {sources: [/a]}\n", "",
+         "f:1:1: warning: trustStore: this version does not write a trust store yet\n"},
+    };
+    EXPECT_ROWS(rows);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_clashes),      cmocka_unit_test(test_explicit_listeners),
+        cmocka_unit_test(test_destinations), cmocka_unit_test(test_authorization),
+        cmocka_unit_test(test_ports),        cmocka_unit_test(test_the_rest),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
