@@ -4,6 +4,8 @@
 
 #include "agent/command/agent.h"
 #include "agent/command/check.h"
+#include "agent/command/intercept.h"
+#include "agent/command/status.h"
 #include "authority/authority.h"
 
 struct command {
@@ -16,6 +18,8 @@ static const struct command COMMANDS[] = {
     {"agent", agent_run, "run the sidecar"},
     {"authority", authority_run, "run the embedded identity server"},
     {"check", check_run, "validate a configuration"},
+    {"intercept", intercept_run, "put in, remove or print the redirect rules"},
+    {"status", status_run, "ask a running sidecar"},
 };
 #define NUM_COMMANDS (sizeof(COMMANDS) / sizeof(COMMANDS[0]))
 

@@ -147,20 +147,30 @@ static bool ask(const struct netaddr *to, const char *what, struct http_client_r
                    address, cause.msg);
 }
 
-// The body of a 200; anything else is the agent's own sentence.
+// The agent's own sentence, made harmless.
+static bool refuse(unsigned status, const char *what, struct buf *body, struct err *err) {
+    struct buf clean = {0};
+    char *sentence = buf_take_text(body);
+    bool fine = sentence != NULL && escape_plain(&clean, sentence);
+    (void)ERR_SET(err, ERR_INPUT, "the agent answers %u to /%s: %.*s", status, what,
+                  clean.len > 300 ? 300 : (int)clean.len,
+                  fine && clean.len > 0 ? (const char *)buf_span(&clean).ptr : "");
+    free(sentence);
+    buf_fini(&clean);
+    return false;
+}
+
+// The body of a 200.
 static bool ask_for_content(const struct netaddr *to, const char *what, struct buf *out,
                             struct err *err) {
     struct http_client_reply reply = {0};
     if (!ask(to, what, &reply, err)) {
         return false;
     }
-    *out = reply.body;
     if (reply.status != 200) {
-        struct span body = buf_span(out);
-        return ERR_SET(err, ERR_INPUT, "the agent answers %u to /%s: %.*s", reply.status, what,
-                       body.len > 300 ? 300 : (int)body.len,
-                       body.len == 0 ? "" : (const char *)body.ptr);
+        return refuse(reply.status, what, &reply.body, err);
     }
+    *out = reply.body;
     return true;
 }
 

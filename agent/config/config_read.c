@@ -16,15 +16,21 @@ static void refuse_not_yet(const struct yaml_tree_node *key, const struct option
                "%s is not supported yet: this build does not have it", row->key);
 }
 
-// A key that belongs one level deeper: `networks` beside `match` instead of inside it.
+// A key that belongs one level deeper: `networks` beside `match` instead of inside it. NULL when it
+// belongs nowhere there, or in several places.
 static const struct option_row *find_deeper(const struct option_section *section, const char *key) {
+    const struct option_row *found = NULL;
     for (const struct option_row *row = section->rows; row->key != NULL; row++) {
-        if (row->type == OPTION_SECTION && !row->is_list &&
-            options_find(row->section, key) != NULL) {
-            return row;
+        if (row->type != OPTION_SECTION || row->is_list ||
+            options_find(row->section, key) == NULL) {
+            continue;
         }
+        if (found != NULL) {
+            return NULL;
+        }
+        found = row;
     }
-    return NULL;
+    return found;
 }
 
 static void refuse_unknown(const struct yaml_tree_node *key, const struct option_section *section,

@@ -46,7 +46,11 @@ function fill(cell, kind, value, row) {
     cell.textContent = distance(value);
     cell.title = value;
   }
-  if (kind === 'time left') bar(cell, row);
+  if (kind === 'time left') {
+    const left = Date.parse(value) - Date.now();
+    cell.textContent = left > 0 ? duration(left) : 'expired';
+    bar(cell, row);
+  }
 }
 
 function refill(table, data) {

@@ -92,8 +92,18 @@ static void cell_time(struct sink *s, int64_t wall_ms) {
     cell(s, human_distance(wall_ms, s->now_ms, shown), exact);
 }
 
+static void cell_left(struct sink *s, int64_t until_ms) {
+    char shown[HUMAN_TEXT_MAX], exact[CLOCK_TEXT_MAX];
+    clock_format(until_ms, false, exact);
+    if (until_ms > s->now_ms) {
+        cell(s, human_duration(until_ms - s->now_ms, shown), exact);
+    } else {
+        cell(s, "expired", exact);
+    }
+}
+
 static const struct column svid_columns[] = {
-    {"SPIFFE ID", "spiffeId", "id"},
+    {"SPIFFE ID", "spiffeId", "name"},
     {"Serial", "serial", "id"},
     {"Valid since", "notBefore", "time"},
     {"Time left", "notAfter", "time left"},
@@ -114,7 +124,7 @@ static void row_svid(struct sink *s, const struct page_table_input *in, size_t i
     cell_text(s, svid_id(svid)->text);
     cell_text(s, svid_serial(svid));
     cell_time(s, from * 1000);
-    cell_time(s, to * 1000);
+    cell_left(s, to * 1000);
     s->fine =
         s->fine && buf_printf(s->out, "<progress max=\"100\" value=\"%" PRId64 "\"%s></progress>",
                               percent, percent < 25 ? " class=\"low\"" : "");
@@ -139,8 +149,8 @@ static void row_listener(struct sink *s, const struct page_table_input *in, size
 }
 
 static const struct column destination_columns[] = {
-    {"Address", "address", "id"}, {"State", "state", "word"}, {"Identity", "peerId", "id"},
-    {"Since", "since", "time"},   {"Until", "until", "time"}, {"Last error", "lastError", "word"},
+    {"Address", "address", "id"}, {"State", "state", "word"}, {"Identity", "peerId", "name"},
+    {"Since", "since", "time"},   {"Until", "until", "time"}, {"Last error", "lastError", "text"},
     {NULL, NULL, NULL},
 };
 
@@ -163,7 +173,7 @@ static const struct column tunnel_columns[] = {
     {"Direction", "direction", "word"},
     {"State", "state", "word"},
     {"Peer", "peer", "id"},
-    {"Peer identity", "peerId", "id"},
+    {"Peer identity", "peerId", "name"},
     {"Peer serial", "peerSerial", "id"},
     {"Peer expires", "peerNotAfter", "time"},
     {"Streams", "streamsOpen", "num"},
@@ -199,11 +209,11 @@ static const struct column connection_columns[] = {
     {"Security", "security", "word"},
     {"From", "source", "id"},
     {"To", "destination", "id"},
-    {"Peer identity", "peerId", "id"},
+    {"Peer identity", "peerId", "name"},
     {"Sent", "bytesSent", "num bytes"},
     {"Received", "bytesReceived", "num bytes"},
     {"Since", "openedAt", "time"},
-    {"Rule", "rule", "word"},
+    {"Rule", "rule", "text"},
     {NULL, NULL, NULL},
 };
 
@@ -228,9 +238,9 @@ static void row_connection(struct sink *s, const struct page_table_input *in, si
 
 static const struct column refusal_columns[] = {
     {"When", "at", "time"},       {"Direction", "direction", "word"},
-    {"Why", "sentence", "word"},  {"From", "source", "id"},
-    {"To", "destination", "id"},  {"Peer identity", "peerId", "id"},
-    {"Detail", "detail", "word"}, {NULL, NULL, NULL},
+    {"Why", "sentence", "text"},  {"From", "source", "id"},
+    {"To", "destination", "id"},  {"Peer identity", "peerId", "name"},
+    {"Detail", "detail", "text"}, {NULL, NULL, NULL},
 };
 
 static size_t count_refusals(const struct page_table_input *in) {

@@ -73,6 +73,7 @@ static void answer_readiness(const struct readiness *checks, size_t num, bool ve
         fine = fine && buf_append_text(&response->body, ready ? "ready\n" : "not ready\n");
     }
     response->status = fine && ready ? 200 : 503;
+    response->content_type = "text/plain; charset=utf-8";
 }
 
 void routes_read_livez(struct routes *routes, const struct http_request *request UNUSED,
@@ -178,7 +179,9 @@ void routes_read_trust(struct routes *routes UNUSED, const struct http_request *
 void routes_read_config(struct routes *routes, const struct http_request *request UNUSED,
                         struct http_response *response) {
     const struct config *config = routes->backend.config(routes->backend.arg);
-    answer_rendered(response, JSON_TYPE, config_render_json(config, &response->body));
+    bool fine =
+        config_render_json(config, &response->body) && buf_append_text(&response->body, "\n");
+    answer_rendered(response, JSON_TYPE, fine);
 }
 
 static bool make_nonce(char out[2 * NONCE_LEN + 1]) {

@@ -43,6 +43,7 @@ struct reload_view {
 // within a second for `collect` and `sum_counters`.
 struct status_backend {
     void *arg;
+    // Without the status port's own listeners: the server adds those to /listeners itself.
     void (*collect)(void *arg, unsigned parts, struct view *out); // enum view_part bits
     void (*sum_counters)(void *arg, struct counter_sums *out);
     void (*identity)(void *arg, struct identity_view *out);

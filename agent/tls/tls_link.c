@@ -187,16 +187,28 @@ void tls_turn_flush(struct tls_turn *turn) {
     }
 }
 
-void tls_link_fini(struct tls_link *link, bool reset) {
+static void leave_turn(struct tls_link *link) {
     if (link->turn->input_holder == link) {
         link->turn->input_holder = NULL;
     }
     if (link->turn->output_holder == link) {
         link->turn->output_holder = NULL;
         link->turn->output.len = 0;
+        tls_stream_attach(link->stream, NULL);
     }
-    tls_stream_free(take(&link->stream));
     buf_fini(&link->carry);
+}
+
+void tls_link_close(struct tls_link *link) {
+    leave_turn(link);
+    socket_close(link->fd);
+    link->fd = -1;
+    link->broken = true;
+}
+
+void tls_link_fini(struct tls_link *link, bool reset) {
+    leave_turn(link);
+    tls_stream_free(take(&link->stream));
     if (reset && link->fd >= 0) {
         socket_reset(link->fd);
     } else {

@@ -41,6 +41,8 @@ struct tls_link {
 
 // Takes `stream` and `fd`.
 void tls_link_init(struct tls_link *link, struct tls_turn *turn, struct tls_stream *stream, int fd);
+// Closes the socket; the stream stays for what it knows of the peer.
+void tls_link_close(struct tls_link *link);
 // Closes without a word: what is unsent is dropped. `reset`: with RST.
 void tls_link_fini(struct tls_link *link, bool reset);
 

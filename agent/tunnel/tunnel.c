@@ -213,10 +213,13 @@ void tunnel_env_end_turn(struct tunnel_env *env) {
             tunnel_arm(tunnel);
         }
     }
-    while (!list_is_empty(&env->dead)) {
-        struct tunnel *tunnel = LIST_ENTRY(env->dead.head.next, struct tunnel, node);
-        list_remove(&tunnel->node);
-        destroy(tunnel);
+    // A broken connection may still be delivering what came before: its leg names its peer until then.
+    LIST_FOR_EACH(&env->dead, it) {
+        struct tunnel *tunnel = LIST_ENTRY(it, struct tunnel, node);
+        if (list_is_empty(&tunnel->legs)) {
+            list_remove(&tunnel->node);
+            destroy(tunnel);
+        }
     }
 }
 

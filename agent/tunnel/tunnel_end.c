@@ -66,6 +66,9 @@ void tunnel_fail(struct tunnel *tunnel, const struct tunnel_failure *failure) {
     say_goodbye(tunnel, failure);
     ev_io_stop(env->loop, &tunnel->io);
     ev_timer_stop(env->loop, &tunnel->timer);
+    if (tunnel->link.stream != NULL) {
+        tls_link_close(&tunnel->link);
+    }
     list_remove(&tunnel->pool_node);
     list_remove(&tunnel->node);
     list_append(&env->dead, &tunnel->node);

@@ -21,8 +21,10 @@ const struct peer *conn_peer(const struct conn *conn) {
     if (tunnel != NULL) {
         return tunnel_peer(tunnel);
     }
-    bool tls = conn->kind == CONN_OUTBOUND && conn->decision.action == OUTBOUND_TO_MUTUAL &&
-               conn->far != NULL && conn->far_leg.tls.link.stream != NULL;
+    // Before the handshake has ended a name is claimed, not proven.
+    bool open = conn->state == CONN_RELAY || conn->state == CONN_FLUSH;
+    bool tls = open && conn->kind == CONN_OUTBOUND && conn->decision.action == OUTBOUND_TO_MUTUAL &&
+               conn->far_leg.tls.link.stream != NULL;
     return tls ? tls_stream_peer(conn->far_leg.tls.link.stream) : NULL;
 }
 

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "tests/certmgr/update_fixture.h"
 #include "tests/testing/pki_identity.h"
 
 #define ID "spiffe://example.org/web"
@@ -22,33 +23,10 @@ static struct identity_store *new_store(void) {
     return store;
 }
 
-// Applies and frees `update`.
-static enum identity_outcome apply(struct identity_store *store, struct update *update, int64_t now,
-                                   struct err *err) {
-    struct err ignored = {0};
-    enum identity_outcome outcome =
-        identity_store_apply(store, update, now, err == NULL ? &ignored : err);
-    update_free(update);
-    return outcome;
-}
-
-static void set(struct update_bytes *field, struct span value) {
-    assert_true(update_bytes_set(field, value));
-}
-
-static void fill(struct update_svid *svid, const struct pki_cert *ca,
-                 const struct pki_options *options) {
-    struct pki_cert *leaf OWNED(pki_free) = pki_issue(ca, options);
-    set(&svid->spiffe_id, options->uris[0]);
-    set(&svid->chain, pki_der(leaf));
-    set(&svid->key, pki_key_der(leaf));
-    set(&svid->bundle, pki_der(ca));
-}
-
 static struct update *update_with(const struct pki_cert *ca, const struct pki_options *options) {
     struct update *update = update_new(1, 0, 0);
     assert_non_null(update);
-    fill(&update->svids[0], ca, options);
+    update_fixture_fill(&update->svids[0], ca, options);
     return update;
 }
 
@@ -69,7 +47,8 @@ static void test_first_and_rotation(void **state) {
     assert_int_equal(identity_store_state(store, PKI_NOW), IDENTITY_PENDING);
     assert_null(identity_store_current(store, PKI_NOW));
 
-    assert_int_equal(apply(store, pki_update(ca, ID), PKI_NOW, NULL), IDENTITY_CHANGED);
+    assert_int_equal(update_fixture_apply(store, pki_update(ca, ID), PKI_NOW, NULL),
+                     IDENTITY_CHANGED);
     assert_int_equal(identity_store_state(store, PKI_NOW), IDENTITY_VALID);
     struct identity *first OWNED(identity_unref) =
         identity_ref(identity_store_current(store, PKI_NOW));
@@ -77,7 +56,8 @@ static void test_first_and_rotation(void **state) {
     assert_true(span_equal_text(identity_trust_domain(first), "example.org"));
     assert_int_equal(identity_store_counts(store).rotations, 0);
 
-    assert_int_equal(apply(store, pki_update(ca, ID), PKI_NOW, NULL), IDENTITY_CHANGED);
+    assert_int_equal(update_fixture_apply(store, pki_update(ca, ID), PKI_NOW, NULL),
+                     IDENTITY_CHANGED);
     struct identity *second = identity_store_current(store, PKI_NOW);
     assert_true(identity_generation(second) > identity_generation(first));
     assert_string_not_equal(svid_serial(identity_svid(second)), svid_serial(identity_svid(first)));
@@ -88,10 +68,10 @@ static void test_first_and_rotation(void **state) {
 static struct update *copy_of(const struct update *update) {
     struct update *copy = update_new(1, 0, 0);
     assert_non_null(copy);
-    set(&copy->svids[0].spiffe_id, update_bytes_span(&update->svids[0].spiffe_id));
-    set(&copy->svids[0].chain, update_bytes_span(&update->svids[0].chain));
-    set(&copy->svids[0].key, update_bytes_span(&update->svids[0].key));
-    set(&copy->svids[0].bundle, update_bytes_span(&update->svids[0].bundle));
+    update_fixture_set(&copy->svids[0].spiffe_id, update_bytes_span(&update->svids[0].spiffe_id));
+    update_fixture_set(&copy->svids[0].chain, update_bytes_span(&update->svids[0].chain));
+    update_fixture_set(&copy->svids[0].key, update_bytes_span(&update->svids[0].key));
+    update_fixture_set(&copy->svids[0].bundle, update_bytes_span(&update->svids[0].bundle));
     return copy;
 }
 
@@ -101,9 +81,10 @@ static void test_same_content(void **state) {
     struct pki_cert *ca2 OWNED(pki_free) = pki_ca();
     struct identity_store *store OWNED(identity_store_free) = new_store();
     struct update *update OWNED(update_free) = pki_update(ca, ID);
-    assert_int_equal(apply(store, copy_of(update), PKI_NOW, NULL), IDENTITY_CHANGED);
+    assert_int_equal(update_fixture_apply(store, copy_of(update), PKI_NOW, NULL), IDENTITY_CHANGED);
     struct identity *before = identity_store_current(store, PKI_NOW);
-    assert_int_equal(apply(store, copy_of(update), PKI_NOW, NULL), IDENTITY_UNCHANGED);
+    assert_int_equal(update_fixture_apply(store, copy_of(update), PKI_NOW, NULL),
+                     IDENTITY_UNCHANGED);
     assert_ptr_equal(identity_store_current(store, PKI_NOW), before);
     assert_int_equal(identity_store_counts(store).updates, 2);
 
@@ -111,8 +92,8 @@ static void test_same_content(void **state) {
     const struct pki_cert *both[] = {ca, ca2};
     struct pki_bytes *bundle OWNED(pki_bytes_free) = pki_concat(both, 2);
     struct update *wider = copy_of(update);
-    set(&wider->svids[0].bundle, pki_span(bundle));
-    assert_int_equal(apply(store, wider, PKI_NOW, NULL), IDENTITY_CHANGED);
+    update_fixture_set(&wider->svids[0].bundle, pki_span(bundle));
+    assert_int_equal(update_fixture_apply(store, wider, PKI_NOW, NULL), IDENTITY_CHANGED);
     assert_int_equal(identity_store_counts(store).rotations, 0);
 }
 
@@ -120,7 +101,8 @@ static void test_every_empty_field(void **state) {
     (void)state;
     struct pki_cert *ca OWNED(pki_free) = pki_ca();
     struct identity_store *store OWNED(identity_store_free) = new_store();
-    assert_int_equal(apply(store, pki_update(ca, ID), PKI_NOW, NULL), IDENTITY_CHANGED);
+    assert_int_equal(update_fixture_apply(store, pki_update(ca, ID), PKI_NOW, NULL),
+                     IDENTITY_CHANGED);
     char serial[SVID_SERIAL_TEXT_MAX];
     strcpy(serial, current_serial(store));
     static const char *const words[] = {"SPIFFE ID", "certificate chain", "private key",
@@ -129,15 +111,16 @@ static void test_every_empty_field(void **state) {
         struct update *update = pki_update(ca, ID);
         struct update_bytes *fields[] = {&update->svids[0].spiffe_id, &update->svids[0].chain,
                                          &update->svids[0].key, &update->svids[0].bundle};
-        set(fields[i], span_of(NULL, 0));
+        update_fixture_set(fields[i], span_of(NULL, 0));
         struct err err = {0};
-        assert_int_equal(apply(store, update, PKI_NOW, &err), IDENTITY_REFUSED);
+        assert_int_equal(update_fixture_apply(store, update, PKI_NOW, &err), IDENTITY_REFUSED);
         assert_non_null(strstr(err.msg, words[i]));
         assert_string_equal(identity_store_last_refusal(store), err.msg);
         assert_string_equal(current_serial(store), serial); // the old one stays
         assert_int_equal(identity_store_counts(store).refused, i + 1);
     }
-    assert_int_equal(apply(store, pki_update(ca, ID), PKI_NOW, NULL), IDENTITY_CHANGED);
+    assert_int_equal(update_fixture_apply(store, pki_update(ca, ID), PKI_NOW, NULL),
+                     IDENTITY_CHANGED);
     assert_string_equal(identity_store_last_refusal(store), "");
 }
 
@@ -145,7 +128,7 @@ static void refused(struct identity_store *store, struct update *update, const c
     struct err err = {0};
     char serial[SVID_SERIAL_TEXT_MAX];
     strcpy(serial, current_serial(store));
-    if (apply(store, update, PKI_NOW, &err) != IDENTITY_REFUSED) {
+    if (update_fixture_apply(store, update, PKI_NOW, &err) != IDENTITY_REFUSED) {
         fail_msg("accepted: %s", what);
     }
     assert_true(err.msg[0] != '\0');
@@ -157,19 +140,20 @@ static void test_bad_updates(void **state) {
     struct pki_cert *ca OWNED(pki_free) = pki_ca();
     struct pki_cert *ca2 OWNED(pki_free) = pki_ca();
     struct identity_store *store OWNED(identity_store_free) = new_store();
-    assert_int_equal(apply(store, pki_update(ca, ID), PKI_NOW, NULL), IDENTITY_CHANGED);
+    assert_int_equal(update_fixture_apply(store, pki_update(ca, ID), PKI_NOW, NULL),
+                     IDENTITY_CHANGED);
 
     struct update *update = pki_update(ca, ID);
     struct update *other OWNED(update_free) = pki_update(ca, ID);
-    set(&update->svids[0].key, update_bytes_span(&other->svids[0].key));
+    update_fixture_set(&update->svids[0].key, update_bytes_span(&other->svids[0].key));
     refused(store, update, "another key");
 
     update = pki_update(ca, ID);
-    set(&update->svids[0].spiffe_id, span_of_text(OTHER));
+    update_fixture_set(&update->svids[0].spiffe_id, span_of_text(OTHER));
     refused(store, update, "another SPIFFE ID");
 
     update = pki_update(ca, ID);
-    set(&update->svids[0].bundle, pki_der(ca2));
+    update_fixture_set(&update->svids[0].bundle, pki_der(ca2));
     refused(store, update, "a bundle that the chain does not lead to");
 
     update = pki_update(ca, ID);
@@ -188,16 +172,17 @@ static void test_bad_updates(void **state) {
     struct pki_options server = {.uris = {span_of_text(ID)}, .extended_key_usage = "serverAuth"};
     refused(store, update_with(ca, &server), "no clientAuth");
     assert_int_equal(identity_store_counts(store).refused, 9);
-    assert_int_equal(apply(store, pki_update(ca, ID), PKI_NOW, NULL), IDENTITY_CHANGED);
+    assert_int_equal(update_fixture_apply(store, pki_update(ca, ID), PKI_NOW, NULL),
+                     IDENTITY_CHANGED);
 }
 
 static struct update *with_federated(const struct pki_cert *ca, const char *name,
                                      struct span bundle) {
     struct update *update = update_new(1, 1, 0);
     assert_non_null(update);
-    fill(&update->svids[0], ca, &(struct pki_options){.uris = {span_of_text(ID)}});
-    set(&update->federated[0].trust_domain_id, span_of_text(name));
-    set(&update->federated[0].der, bundle);
+    update_fixture_fill(&update->svids[0], ca, &(struct pki_options){.uris = {span_of_text(ID)}});
+    update_fixture_set(&update->federated[0].trust_domain_id, span_of_text(name));
+    update_fixture_set(&update->federated[0].der, bundle);
     return update;
 }
 
@@ -212,7 +197,7 @@ static void test_federated_bundles(void **state) {
     struct pki_cert *ca2 OWNED(pki_free) = pki_ca();
     struct identity_store *store OWNED(identity_store_free) = new_store();
     struct update *update = with_federated(ca, "spiffe://other.org", pki_der(ca2));
-    assert_int_equal(apply(store, update, PKI_NOW, NULL), IDENTITY_CHANGED);
+    assert_int_equal(update_fixture_apply(store, update, PKI_NOW, NULL), IDENTITY_CHANGED);
     assert_true(knows(store, "example.org"));
     assert_true(knows(store, "other.org"));
 
@@ -223,12 +208,13 @@ static void test_federated_bundles(void **state) {
     assert_true(knows(store, "other.org"));
 
     // Absent is removed.
-    assert_int_equal(apply(store, pki_update(ca, ID), PKI_NOW, NULL), IDENTITY_CHANGED);
+    assert_int_equal(update_fixture_apply(store, pki_update(ca, ID), PKI_NOW, NULL),
+                     IDENTITY_CHANGED);
     assert_false(knows(store, "other.org"));
 
     // Nobody else speaks for our own domain.
     update = with_federated(ca, "spiffe://example.org", pki_der(ca2));
-    assert_int_equal(apply(store, update, PKI_NOW, NULL), IDENTITY_CHANGED);
+    assert_int_equal(update_fixture_apply(store, update, PKI_NOW, NULL), IDENTITY_CHANGED);
 }
 
 static void test_withdrawal(void **state) {
@@ -242,7 +228,8 @@ static void test_withdrawal(void **state) {
     assert_int_equal(identity_store_state(store, PKI_NOW), IDENTITY_PENDING);
     assert_int_equal(identity_store_counts(store).withdrawals, 0);
 
-    assert_int_equal(apply(store, pki_update(ca, ID), PKI_NOW, NULL), IDENTITY_CHANGED);
+    assert_int_equal(update_fixture_apply(store, pki_update(ca, ID), PKI_NOW, NULL),
+                     IDENTITY_CHANGED);
     assert_int_equal(identity_store_apply(store, withdrawn, PKI_NOW, NULL), IDENTITY_GONE);
     assert_null(identity_store_current(store, PKI_NOW));
     assert_int_equal(identity_store_state(store, PKI_NOW), IDENTITY_WITHDRAWN);
@@ -251,13 +238,15 @@ static void test_withdrawal(void **state) {
     // A bad update does not bring it back, a good one does.
     struct update *bad = pki_update(ca, ID);
     bad->svids[0].chain.len--;
-    assert_int_equal(apply(store, bad, PKI_NOW, NULL), IDENTITY_REFUSED);
+    assert_int_equal(update_fixture_apply(store, bad, PKI_NOW, NULL), IDENTITY_REFUSED);
     assert_int_equal(identity_store_state(store, PKI_NOW), IDENTITY_WITHDRAWN);
-    assert_int_equal(apply(store, pki_update(ca, ID), PKI_NOW, NULL), IDENTITY_CHANGED);
+    assert_int_equal(update_fixture_apply(store, pki_update(ca, ID), PKI_NOW, NULL),
+                     IDENTITY_CHANGED);
     assert_int_equal(identity_store_state(store, PKI_NOW), IDENTITY_VALID);
 
     // An empty set is a withdrawal too.
-    assert_int_equal(apply(store, update_new(0, 0, 0), PKI_NOW, NULL), IDENTITY_GONE);
+    assert_int_equal(update_fixture_apply(store, update_new(0, 0, 0), PKI_NOW, NULL),
+                     IDENTITY_GONE);
     assert_int_equal(identity_store_state(store, PKI_NOW), IDENTITY_WITHDRAWN);
 }
 
@@ -265,14 +254,15 @@ static void test_expiry(void **state) {
     (void)state;
     struct pki_cert *ca OWNED(pki_free) = pki_ca();
     struct identity_store *store OWNED(identity_store_free) = new_store();
-    assert_int_equal(apply(store, update_until(ca, PKI_NOW + 10), PKI_NOW, NULL), IDENTITY_CHANGED);
+    assert_int_equal(update_fixture_apply(store, update_until(ca, PKI_NOW + 10), PKI_NOW, NULL),
+                     IDENTITY_CHANGED);
     assert_non_null(identity_store_current(store, PKI_NOW + 9));
     assert_null(identity_store_current(store, PKI_NOW + 10));
     assert_int_equal(identity_store_state(store, PKI_NOW + 10), IDENTITY_EXPIRED);
     assert_int_equal(identity_store_state(store, PKI_NOW + 9), IDENTITY_VALID);
     // Recovery without restart.
     struct update *next = update_until(ca, PKI_NOW + 30);
-    assert_int_equal(apply(store, next, PKI_NOW + 20, NULL), IDENTITY_CHANGED);
+    assert_int_equal(update_fixture_apply(store, next, PKI_NOW + 20, NULL), IDENTITY_CHANGED);
     assert_int_equal(identity_store_state(store, PKI_NOW + 20), IDENTITY_VALID);
     assert_int_equal(identity_store_counts(store).rotations, 1);
 }
@@ -287,78 +277,12 @@ static void test_chain_expiry(void **state) {
     const struct pki_cert *certs[] = {leaf, intermediate};
     struct pki_bytes *chain OWNED(pki_bytes_free) = pki_concat(certs, 2);
     struct update *update = pki_update(ca, ID);
-    set(&update->svids[0].chain, pki_span(chain));
-    set(&update->svids[0].key, pki_key_der(leaf));
+    update_fixture_set(&update->svids[0].chain, pki_span(chain));
+    update_fixture_set(&update->svids[0].key, pki_key_der(leaf));
     struct identity_store *store OWNED(identity_store_free) = new_store();
-    assert_int_equal(apply(store, update, PKI_NOW, NULL), IDENTITY_CHANGED);
+    assert_int_equal(update_fixture_apply(store, update, PKI_NOW, NULL), IDENTITY_CHANGED);
     assert_int_equal(identity_store_state(store, PKI_NOW + 4), IDENTITY_VALID);
     assert_int_equal(identity_store_state(store, PKI_NOW + 5), IDENTITY_EXPIRED);
-}
-
-static struct update *three_svids(const struct pki_cert *ca) {
-    struct update *update = update_new(3, 0, 0);
-    assert_non_null(update);
-    fill(&update->svids[0], ca, &(struct pki_options){.uris = {span_of_text(ID)}});
-    fill(&update->svids[1], ca, &(struct pki_options){.uris = {span_of_text(OTHER)}});
-    fill(&update->svids[2], ca, &(struct pki_options){.uris = {span_of_text("spiffe://b/x")}});
-    set(&update->svids[0].hint, span_of_text("one"));
-    set(&update->svids[1].hint, span_of_text("two"));
-    return update;
-}
-
-static void test_choice(void **state) {
-    (void)state;
-    struct pki_cert *ca OWNED(pki_free) = pki_ca();
-    static const struct {
-        struct identity_choice choice;
-        const char *expected; // NULL: refused
-    } rows[] = {
-        {{NULL, NULL}, ID},     {{ID, NULL}, ID},        {{OTHER, NULL}, OTHER},
-        {{NULL, "two"}, OTHER}, {{OTHER, "two"}, OTHER}, {{"spiffe://b/x", NULL}, "spiffe://b/x"},
-        {{OTHER, "one"}, NULL}, {{NULL, "three"}, NULL}, {{"spiffe://example.org/we", NULL}, NULL},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct identity_store *store OWNED(identity_store_free) =
-            identity_store_new(rows[i].choice);
-        struct err err = {0};
-        enum identity_outcome outcome = apply(store, three_svids(ca), PKI_NOW, &err);
-        if (rows[i].expected == NULL) {
-            assert_int_equal(outcome, IDENTITY_REFUSED);
-            assert_non_null(strstr(err.msg, OTHER " (hint two)")); // what was offered
-            continue;
-        }
-        assert_int_equal(outcome, IDENTITY_CHANGED);
-        struct identity *identity = identity_store_current(store, PKI_NOW);
-        assert_string_equal(svid_id(identity_svid(identity))->text, rows[i].expected);
-        assert_int_equal(identity_num_svids(identity), 3);
-        assert_int_equal(bundle_set_num_domains(identity_bundles(identity)), 2);
-    }
-}
-
-static void test_duplicate_hint(void **state) {
-    (void)state;
-    struct pki_cert *ca OWNED(pki_free) = pki_ca();
-    struct identity_store *store OWNED(identity_store_free) =
-        identity_store_new((struct identity_choice){.hint = "one"});
-    struct update *update = three_svids(ca);
-    set(&update->svids[1].hint, span_of_text("one"));
-    assert_int_equal(apply(store, update, PKI_NOW, NULL), IDENTITY_CHANGED);
-    struct identity *identity = identity_store_current(store, PKI_NOW);
-    assert_string_equal(svid_id(identity_svid(identity))->text, ID);
-    assert_int_equal(identity_num_svids(identity), 2); // the later one is skipped
-}
-
-// One bad SVID among good ones: the whole message is discarded.
-static void test_one_bad_svid(void **state) {
-    (void)state;
-    struct pki_cert *ca OWNED(pki_free) = pki_ca();
-    struct identity_store *store OWNED(identity_store_free) = new_store();
-    struct update *update = three_svids(ca);
-    set(&update->svids[2].bundle, span_of(NULL, 0));
-    struct err err = {0};
-    assert_int_equal(apply(store, update, PKI_NOW, &err), IDENTITY_REFUSED);
-    assert_non_null(strstr(err.msg, "SVID 3"));
-    assert_int_equal(identity_store_state(store, PKI_NOW), IDENTITY_PENDING);
 }
 
 static void test_crls(void **state) {
@@ -369,14 +293,15 @@ static void test_crls(void **state) {
     struct identity_store *store OWNED(identity_store_free) = new_store();
     struct update *update = update_new(1, 0, 1);
     assert_non_null(update);
-    fill(&update->svids[0], ca, &(struct pki_options){.uris = {span_of_text(ID)}});
-    set(&update->crls[0], pki_span(crl));
+    update_fixture_fill(&update->svids[0], ca, &(struct pki_options){.uris = {span_of_text(ID)}});
+    update_fixture_set(&update->crls[0], pki_span(crl));
     assert_int_equal(identity_store_apply(store, update, PKI_NOW, NULL), IDENTITY_CHANGED);
     assert_true(bundle_set_has_crls(identity_bundles(identity_store_current(store, PKI_NOW))));
     update->crls[0].len--;
-    assert_int_equal(apply(store, update, PKI_NOW, NULL), IDENTITY_REFUSED);
+    assert_int_equal(update_fixture_apply(store, update, PKI_NOW, NULL), IDENTITY_REFUSED);
     // Absent is removed.
-    assert_int_equal(apply(store, pki_update(ca, ID), PKI_NOW, NULL), IDENTITY_CHANGED);
+    assert_int_equal(update_fixture_apply(store, pki_update(ca, ID), PKI_NOW, NULL),
+                     IDENTITY_CHANGED);
     assert_false(bundle_set_has_crls(identity_bundles(identity_store_current(store, PKI_NOW))));
 }
 
@@ -398,9 +323,6 @@ int main(void) {
         cmocka_unit_test(test_withdrawal),
         cmocka_unit_test(test_expiry),
         cmocka_unit_test(test_chain_expiry),
-        cmocka_unit_test(test_choice),
-        cmocka_unit_test(test_duplicate_hint),
-        cmocka_unit_test(test_one_bad_svid),
         cmocka_unit_test(test_crls),
         cmocka_unit_test(test_state_names),
     };

@@ -37,8 +37,9 @@ static void test_intermediates(void **state) {
         {"bad signature", VERIFY_UNTRUSTED, {.bad_signature = true}},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        fixture_expect(rows[i].name, &(struct fixture_options){.intermediate = rows[i].options},
-                       rows[i].expected);
+        verify_fixture_expect(rows[i].name,
+                              &(struct verify_fixture){.intermediate = rows[i].options},
+                              rows[i].expected);
     }
 }
 
@@ -61,8 +62,8 @@ static void test_roots(void **state) {
         {"pathlen 0", VERIFY_UNTRUSTED, {.basic_constraints = "critical,CA:TRUE,pathlen:0"}},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        fixture_expect(rows[i].name, &(struct fixture_options){.root = rows[i].options},
-                       rows[i].expected);
+        verify_fixture_expect(rows[i].name, &(struct verify_fixture){.root = rows[i].options},
+                              rows[i].expected);
     }
 }
 
@@ -103,13 +104,13 @@ static void test_uri_name_constraints(void **state) {
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct pki_options ca = {.name_constraints = rows[i].constraint};
         struct pki_options leaf = {.uris = {span_of_text(rows[i].uri)}};
-        struct fixture_options options = {
+        struct verify_fixture options = {
             .intermediate = ca, .leaf = leaf, .trust_domain = rows[i].domain};
-        fixture_expect(rows[i].uri, &options, rows[i].expected);
+        verify_fixture_expect(rows[i].uri, &options, rows[i].expected);
         // The same from the root, which the leaf does not see.
         options.intermediate = (struct pki_options){0};
         options.root = ca;
-        fixture_expect(rows[i].uri, &options, rows[i].expected);
+        verify_fixture_expect(rows[i].uri, &options, rows[i].expected);
     }
 }
 
@@ -118,16 +119,16 @@ static void test_ip_name_under_ip_constraint(void **state) {
     (void)state;
     static const uint8_t san[] = {0x30, 0x14, 0x86, 0x0c, 's', 'p',  'i',  'f', 'f', 'e', ':',
                                   '/',  '/',  'a',  '/',  'b', 0x87, 0x04, 10,  0,   0,   1};
-    struct fixture_options options = {.leaf = {.san_der = {san, sizeof san}}, .trust_domain = "a"};
-    fixture_expect("without constraint", &options, VERIFY_OK);
+    struct verify_fixture options = {.leaf = {.san_der = {san, sizeof san}}, .trust_domain = "a"};
+    verify_fixture_expect("without constraint", &options, VERIFY_OK);
     options.intermediate.name_constraints = "permitted;IP:10.0.0.0/255.0.0.0";
-    fixture_expect("with constraint", &options, VERIFY_UNTRUSTED);
+    verify_fixture_expect("with constraint", &options, VERIFY_UNTRUSTED);
 }
 
 static void test_trust_domains_are_apart(void **state) {
     (void)state;
-    struct fixture_options foreign = {.trust_domain = "other.org"};
-    fixture_expect("no bundle", &foreign, VERIFY_UNKNOWN_TRUST_DOMAIN);
+    struct verify_fixture foreign = {.trust_domain = "other.org"};
+    verify_fixture_expect("no bundle", &foreign, VERIFY_UNKNOWN_TRUST_DOMAIN);
 
     // Two domains: each one's CA cannot speak for the other.
     struct pki_cert *ca_a OWNED(pki_free) = pki_ca();
@@ -142,10 +143,10 @@ static void test_trust_domains_are_apart(void **state) {
     const struct pki_cert *a[] = {leaf_a};
     const struct pki_cert *b[] = {leaf_b};
     const struct pki_cert *f[] = {forged, ca_b};
-    assert_int_equal(fixture_verify_certs(bundles, a, 1, NULL), VERIFY_OK);
-    assert_int_equal(fixture_verify_certs(bundles, b, 1, NULL), VERIFY_OK);
-    assert_int_equal(fixture_verify_certs(bundles, f, 1, NULL), VERIFY_UNTRUSTED);
-    assert_int_equal(fixture_verify_certs(bundles, f, 2, NULL), VERIFY_UNTRUSTED);
+    assert_int_equal(verify_fixture_certs(bundles, a, 1, NULL), VERIFY_OK);
+    assert_int_equal(verify_fixture_certs(bundles, b, 1, NULL), VERIFY_OK);
+    assert_int_equal(verify_fixture_certs(bundles, f, 1, NULL), VERIFY_UNTRUSTED);
+    assert_int_equal(verify_fixture_certs(bundles, f, 2, NULL), VERIFY_UNTRUSTED);
 }
 
 // The signing CA, and the trust anchor itself, as an identity (class 3).
@@ -158,11 +159,11 @@ static void test_ca_as_identity(void **state) {
     struct pki_cert *leaf OWNED(pki_free) = pki_leaf(intermediate, FIXTURE_ID);
     struct bundle_set *bundles OWNED(bundle_set_unref) = pki_bundles(FIXTURE_DOMAIN, root);
     const struct pki_cert *chain[] = {leaf, intermediate, root};
-    assert_int_equal(fixture_verify_certs(bundles, chain, 2, NULL), VERIFY_OK); // control
-    assert_int_equal(fixture_verify_certs(bundles, chain, 3, NULL), VERIFY_OK);
-    assert_int_equal(fixture_verify_certs(bundles, chain + 1, 1, NULL), VERIFY_BAD_USAGE);
-    assert_int_equal(fixture_verify_certs(bundles, chain + 1, 2, NULL), VERIFY_BAD_USAGE);
-    assert_int_equal(fixture_verify_certs(bundles, chain + 2, 1, NULL), VERIFY_BAD_USAGE);
+    assert_int_equal(verify_fixture_certs(bundles, chain, 2, NULL), VERIFY_OK); // control
+    assert_int_equal(verify_fixture_certs(bundles, chain, 3, NULL), VERIFY_OK);
+    assert_int_equal(verify_fixture_certs(bundles, chain + 1, 1, NULL), VERIFY_BAD_USAGE);
+    assert_int_equal(verify_fixture_certs(bundles, chain + 1, 2, NULL), VERIFY_BAD_USAGE);
+    assert_int_equal(verify_fixture_certs(bundles, chain + 2, 1, NULL), VERIFY_BAD_USAGE);
 }
 
 static void test_leaf_cannot_issue(void **state) {
@@ -174,9 +175,9 @@ static void test_leaf_cannot_issue(void **state) {
     struct bundle_set *bundles OWNED(bundle_set_unref) = pki_bundles(FIXTURE_DOMAIN, root);
     const struct pki_cert *chain[] = {below, leaf};
     const struct pki_cert *self_signed[] = {self};
-    assert_int_equal(fixture_verify_certs(bundles, chain + 1, 1, NULL), VERIFY_OK); // control
-    assert_int_equal(fixture_verify_certs(bundles, chain, 2, NULL), VERIFY_UNTRUSTED);
-    assert_int_equal(fixture_verify_certs(bundles, self_signed, 1, NULL), VERIFY_UNTRUSTED);
+    assert_int_equal(verify_fixture_certs(bundles, chain + 1, 1, NULL), VERIFY_OK); // control
+    assert_int_equal(verify_fixture_certs(bundles, chain, 2, NULL), VERIFY_UNTRUSTED);
+    assert_int_equal(verify_fixture_certs(bundles, self_signed, 1, NULL), VERIFY_UNTRUSTED);
 }
 
 // A bundle may hold an intermediate as its anchor, and two anchors of one name.
@@ -187,8 +188,8 @@ static void test_anchors(void **state) {
     struct pki_cert *leaf OWNED(pki_free) = pki_leaf(intermediate, FIXTURE_ID);
     struct bundle_set *partial OWNED(bundle_set_unref) = pki_bundles(FIXTURE_DOMAIN, intermediate);
     const struct pki_cert *chain[] = {leaf, intermediate};
-    assert_int_equal(fixture_verify_certs(partial, chain, 1, NULL), VERIFY_OK);
-    assert_int_equal(fixture_verify_certs(partial, chain, 2, NULL), VERIFY_OK);
+    assert_int_equal(verify_fixture_certs(partial, chain, 1, NULL), VERIFY_OK);
+    assert_int_equal(verify_fixture_certs(partial, chain, 2, NULL), VERIFY_OK);
 
     for (int no_key_ids = 0; no_key_ids < 2; no_key_ids++) {
         struct pki_options ca = {.ca = true, .common_name = "CA", .no_key_ids = no_key_ids != 0};
@@ -204,8 +205,8 @@ static void test_anchors(void **state) {
         assert_true(bundle_builder_add(builder, span_of_text(FIXTURE_DOMAIN), pki_span(der), NULL));
         struct bundle_set *bundles OWNED(bundle_set_unref) = bundle_builder_finish(builder);
         const struct pki_cert *leaves[] = {leaf_old, leaf_new};
-        assert_int_equal(fixture_verify_certs(bundles, leaves, 1, NULL), VERIFY_OK);
-        assert_int_equal(fixture_verify_certs(bundles, leaves + 1, 1, NULL), VERIFY_OK);
+        assert_int_equal(verify_fixture_certs(bundles, leaves, 1, NULL), VERIFY_OK);
+        assert_int_equal(verify_fixture_certs(bundles, leaves + 1, 1, NULL), VERIFY_OK);
     }
 }
 
@@ -221,7 +222,7 @@ static enum verify_result verify_depth(size_t num_intermediates) {
     for (size_t i = 0; i < num_intermediates; i++) {
         chain[1 + i] = certs[num_intermediates - i];
     }
-    enum verify_result result = fixture_verify_certs(bundles, chain, 1 + num_intermediates, NULL);
+    enum verify_result result = verify_fixture_certs(bundles, chain, 1 + num_intermediates, NULL);
     for (size_t i = 0; i < 24; i++) {
         pki_free(certs[i]);
     }
@@ -259,7 +260,7 @@ static enum verify_result verify_large(size_t num_names) {
     struct pki_cert *leaf OWNED(pki_free) = pki_issue(root, &options);
     free(san);
     const struct pki_cert *chain[] = {leaf};
-    return fixture_verify_certs(bundles, chain, 1, NULL);
+    return verify_fixture_certs(bundles, chain, 1, NULL);
 }
 
 static void test_size(void **state) {
@@ -270,13 +271,28 @@ static void test_size(void **state) {
     assert_int_equal(verify_large(250000), VERIFY_TOO_LARGE);
 }
 
+// Keys are judged before any signature is checked, so also of certificates that nobody needs.
+static void test_unneeded_certificates(void **state) {
+    (void)state;
+    struct pki_cert *root OWNED(pki_free) = pki_ca();
+    struct pki_cert *leaf OWNED(pki_free) = pki_leaf(root, FIXTURE_ID);
+    struct pki_cert *stranger OWNED(pki_free) = pki_ca();
+    struct pki_cert *huge OWNED(pki_free) =
+        pki_issue(stranger, &(struct pki_options){.ca = true, .key = PKI_RSA8192});
+    struct bundle_set *bundles OWNED(bundle_set_unref) = pki_bundles(FIXTURE_DOMAIN, root);
+    const struct pki_cert *harmless[] = {leaf, stranger};
+    const struct pki_cert *costly[] = {leaf, huge};
+    assert_int_equal(verify_fixture_certs(bundles, harmless, 2, NULL), VERIFY_OK);
+    assert_int_equal(verify_fixture_certs(bundles, costly, 2, NULL), VERIFY_WEAK);
+}
+
 static void test_no_certificate_and_garbage(void **state) {
     (void)state;
     struct pki_cert *root OWNED(pki_free) = pki_ca();
     struct pki_cert *leaf OWNED(pki_free) = pki_leaf(root, FIXTURE_ID);
     struct bundle_set *bundles OWNED(bundle_set_unref) = pki_bundles(FIXTURE_DOMAIN, root);
     struct err err = {0};
-    assert_int_equal(fixture_verify_certs(bundles, NULL, 0, &err), VERIFY_NO_CERTIFICATE);
+    assert_int_equal(verify_fixture_certs(bundles, NULL, 0, &err), VERIFY_NO_CERTIFICATE);
     struct span der = pki_der(leaf);
     for (size_t len = 0; len < der.len; len++) {
         CRYPTO_BUFFER *buffer = CRYPTO_BUFFER_new(der.ptr, len, NULL);
@@ -302,7 +318,7 @@ static void test_bit_flips(void **state) {
     struct pki_cert *leaf OWNED(pki_free) = pki_leaf(root, FIXTURE_ID);
     struct bundle_set *bundles OWNED(bundle_set_unref) = pki_bundles(FIXTURE_DOMAIN, root);
     const struct pki_cert *chain[] = {leaf};
-    assert_int_equal(fixture_verify_certs(bundles, chain, 1, NULL), VERIFY_OK); // control
+    assert_int_equal(verify_fixture_certs(bundles, chain, 1, NULL), VERIFY_OK); // control
     struct pki_bytes *copy OWNED(pki_bytes_free) = pki_concat(chain, 1);
     for (size_t bit = 0; bit < copy->len * 8; bit += 3) {
         copy->ptr[bit / 8] ^= (uint8_t)(1U << (bit % 8));
@@ -328,6 +344,7 @@ int main(void) {
         cmocka_unit_test(test_anchors),
         cmocka_unit_test(test_depth),
         cmocka_unit_test(test_size),
+        cmocka_unit_test(test_unneeded_certificates),
         cmocka_unit_test(test_no_certificate_and_garbage),
         cmocka_unit_test(test_bit_flips),
     };

@@ -51,7 +51,7 @@ static enum verify_result verify_with(const struct world *w, const struct pki_ce
     struct bundle_set *bundles OWNED(bundle_set_unref) = bundle_builder_finish(builder);
     assert_int_equal(bundle_set_has_crls(bundles), crl != NULL);
     const struct pki_cert *chain[] = {leaf, w->intermediate};
-    return fixture_verify_certs(bundles, chain, 2, NULL);
+    return verify_fixture_certs(bundles, chain, 2, NULL);
 }
 
 static void test_leaf(void **state) {

@@ -14,8 +14,8 @@ static struct pki_options ca_options(struct pki_options options) {
     return options;
 }
 
-enum verify_result fixture_verify(const struct fixture_options *options, enum verify_role role,
-                                  struct peer *peer, struct err *err) {
+enum verify_result verify_fixture_run(const struct verify_fixture *options, enum verify_role role,
+                                      struct peer *peer, struct err *err) {
     struct pki_options root_options = ca_options(options->root);
     struct pki_options intermediate_options = ca_options(options->intermediate);
     struct pki_options leaf_options = options->leaf;
@@ -35,12 +35,12 @@ enum verify_result fixture_verify(const struct fixture_options *options, enum ve
                        err);
 }
 
-void fixture_expect(const char *name, const struct fixture_options *options,
-                    enum verify_result expected) {
+void verify_fixture_expect(const char *name, const struct verify_fixture *options,
+                           enum verify_result expected) {
     const enum verify_role roles[] = {VERIFY_CLIENT, VERIFY_SERVER};
     for (size_t i = 0; i < 2; i++) {
         struct err err = {0};
-        enum verify_result result = fixture_verify(options, roles[i], NULL, &err);
+        enum verify_result result = verify_fixture_run(options, roles[i], NULL, &err);
         if (result != expected) {
             fail_msg("%s (%s): %s instead of %s; %s", name, i == 0 ? "client" : "server",
                      verify_result_name(result), verify_result_name(expected), err.msg);
@@ -49,7 +49,7 @@ void fixture_expect(const char *name, const struct fixture_options *options,
     }
 }
 
-enum verify_result fixture_verify_certs(const struct bundle_set *bundles,
+enum verify_result verify_fixture_certs(const struct bundle_set *bundles,
                                         const struct pki_cert *const *certs, size_t num,
                                         struct err *err) {
     CRYPTO_BUFFER *chain[64];

@@ -12,7 +12,7 @@
 #define FIXTURE_ID "spiffe://example.org/ns/default/sa/web"
 #define FIXTURE_DOMAIN "example.org"
 
-struct fixture_options {
+struct verify_fixture {
     struct pki_options root; // `ca` is set for the root and the intermediate
     struct pki_options intermediate;
     struct pki_options leaf;  // FIXTURE_ID unless `no_default_id` or a URI is given
@@ -23,15 +23,15 @@ struct fixture_options {
 };
 
 // Issues the chain and verifies it; `peer` and `err` may be NULL.
-enum verify_result fixture_verify(const struct fixture_options *options, enum verify_role role,
-                                  struct peer *peer, struct err *err);
+enum verify_result verify_fixture_run(const struct verify_fixture *options, enum verify_role role,
+                                      struct peer *peer, struct err *err);
 
 // The same for both roles; fails the test unless both verdicts are `expected`.
-void fixture_expect(const char *name, const struct fixture_options *options,
-                    enum verify_result expected);
+void verify_fixture_expect(const char *name, const struct verify_fixture *options,
+                           enum verify_result expected);
 
 // Verifies certificates that the test has made itself.
-enum verify_result fixture_verify_certs(const struct bundle_set *bundles,
+enum verify_result verify_fixture_certs(const struct bundle_set *bundles,
                                         const struct pki_cert *const *certs, size_t num,
                                         struct err *err);
 

@@ -15,9 +15,9 @@
 
 static void test_control(void **state) {
     (void)state;
-    fixture_expect("control", &(struct fixture_options){0}, VERIFY_OK);
-    fixture_expect("without intermediate", &(struct fixture_options){.no_intermediate = true},
-                   VERIFY_OK);
+    verify_fixture_expect("control", &(struct verify_fixture){0}, VERIFY_OK);
+    verify_fixture_expect("without intermediate", &(struct verify_fixture){.no_intermediate = true},
+                          VERIFY_OK);
 }
 
 static void test_usage(void **state) {
@@ -49,26 +49,26 @@ static void test_usage(void **state) {
         {"bad signature", VERIFY_UNTRUSTED, {.bad_signature = true}},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        fixture_expect(rows[i].name, &(struct fixture_options){.leaf = rows[i].leaf},
-                       rows[i].expected);
+        verify_fixture_expect(rows[i].name, &(struct verify_fixture){.leaf = rows[i].leaf},
+                              rows[i].expected);
     }
 }
 
 static void test_extended_key_usage_is_per_role(void **state) {
     (void)state;
-    struct fixture_options client = {.leaf = {.extended_key_usage = "clientAuth"}};
-    struct fixture_options server = {.leaf = {.extended_key_usage = "serverAuth"}};
-    assert_int_equal(fixture_verify(&client, VERIFY_CLIENT, NULL, NULL), VERIFY_OK);
-    assert_int_equal(fixture_verify(&client, VERIFY_SERVER, NULL, NULL), VERIFY_BAD_USAGE);
-    assert_int_equal(fixture_verify(&server, VERIFY_SERVER, NULL, NULL), VERIFY_OK);
-    assert_int_equal(fixture_verify(&server, VERIFY_CLIENT, NULL, NULL), VERIFY_BAD_USAGE);
+    struct verify_fixture client = {.leaf = {.extended_key_usage = "clientAuth"}};
+    struct verify_fixture server = {.leaf = {.extended_key_usage = "serverAuth"}};
+    assert_int_equal(verify_fixture_run(&client, VERIFY_CLIENT, NULL, NULL), VERIFY_OK);
+    assert_int_equal(verify_fixture_run(&client, VERIFY_SERVER, NULL, NULL), VERIFY_BAD_USAGE);
+    assert_int_equal(verify_fixture_run(&server, VERIFY_SERVER, NULL, NULL), VERIFY_OK);
+    assert_int_equal(verify_fixture_run(&server, VERIFY_CLIENT, NULL, NULL), VERIFY_BAD_USAGE);
 }
 
 static void test_version1(void **state) {
     (void)state;
     // It cannot carry a SAN, so it has no ID either way.
-    fixture_expect("v1", &(struct fixture_options){.leaf = {.version1 = true}},
-                   VERIFY_NO_SPIFFE_ID);
+    verify_fixture_expect("v1", &(struct verify_fixture){.leaf = {.version1 = true}},
+                          VERIFY_NO_SPIFFE_ID);
 }
 
 static void test_keys(void **state) {
@@ -85,8 +85,8 @@ static void test_keys(void **state) {
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char name[] = "key 0";
         name[4] = (char)('0' + rows[i].key);
-        fixture_expect(name, &(struct fixture_options){.leaf = {.key = rows[i].key}},
-                       rows[i].expected);
+        verify_fixture_expect(name, &(struct verify_fixture){.leaf = {.key = rows[i].key}},
+                              rows[i].expected);
     }
 }
 
@@ -103,19 +103,20 @@ static void test_digests(void **state) {
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct pki_options weak = {.digest = rows[i].digest};
-        fixture_expect("leaf digest", &(struct fixture_options){.leaf = weak}, rows[i].expected);
-        fixture_expect("intermediate digest", &(struct fixture_options){.intermediate = weak},
-                       rows[i].expected);
+        verify_fixture_expect("leaf digest", &(struct verify_fixture){.leaf = weak},
+                              rows[i].expected);
+        verify_fixture_expect("intermediate digest", &(struct verify_fixture){.intermediate = weak},
+                              rows[i].expected);
         struct pki_options rsa = {.key = PKI_RSA2048};
-        fixture_expect("leaf digest, RSA",
-                       &(struct fixture_options){.leaf = weak, .intermediate = rsa},
-                       rows[i].expected);
+        verify_fixture_expect("leaf digest, RSA",
+                              &(struct verify_fixture){.leaf = weak, .intermediate = rsa},
+                              rows[i].expected);
     }
 }
 
 static void test_times(void **state) {
     (void)state;
-    struct fixture_options options = {
+    struct verify_fixture options = {
         .leaf = {.not_before = PKI_NOW - 100, .not_after = PKI_NOW + 100}};
     static const struct {
         int64_t now;
@@ -130,7 +131,7 @@ static void test_times(void **state) {
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         options.now = rows[i].now;
-        fixture_expect("time", &options, rows[i].expected);
+        verify_fixture_expect("time", &options, rows[i].expected);
     }
 }
 
@@ -157,12 +158,12 @@ static void test_other_names_are_no_id(void **state) {
         {"empty SAN", {.san_der = {no_names, sizeof no_names}}},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct fixture_options options = {.leaf = rows[i].leaf, .no_default_id = true};
-        fixture_expect(rows[i].name, &options, VERIFY_NO_SPIFFE_ID);
+        struct verify_fixture options = {.leaf = rows[i].leaf, .no_default_id = true};
+        verify_fixture_expect(rows[i].name, &options, VERIFY_NO_SPIFFE_ID);
         // Control: beside a proper ID the other name does no harm.
         options.leaf.uris[0] = span_of_text(FIXTURE_ID);
         if (rows[i].leaf.san_der.ptr == NULL) {
-            fixture_expect(rows[i].name, &options, VERIFY_OK);
+            verify_fixture_expect(rows[i].name, &options, VERIFY_OK);
         }
     }
 }
@@ -182,8 +183,9 @@ static void test_bad_ids(void **state) {
         TEXT(""),
     };
     for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
-        fixture_expect((const char *)ids[i].ptr,
-                       &(struct fixture_options){.leaf = {.uris = {ids[i]}}}, VERIFY_NO_SPIFFE_ID);
+        verify_fixture_expect((const char *)ids[i].ptr,
+                              &(struct verify_fixture){.leaf = {.uris = {ids[i]}}},
+                              VERIFY_NO_SPIFFE_ID);
     }
 }
 
@@ -193,8 +195,9 @@ static void test_nul_at_every_offset(void **state) {
         char id[] = FIXTURE_ID; // with its terminator, where the last round leaves the NUL
         size_t len = i < strlen(FIXTURE_ID) ? strlen(FIXTURE_ID) : sizeof id;
         id[i] = '\0';
-        struct fixture_options options = {.leaf = {.uris = {span_of(id, len)}}};
-        assert_int_equal(fixture_verify(&options, VERIFY_CLIENT, NULL, NULL), VERIFY_NO_SPIFFE_ID);
+        struct verify_fixture options = {.leaf = {.uris = {span_of(id, len)}}};
+        assert_int_equal(verify_fixture_run(&options, VERIFY_CLIENT, NULL, NULL),
+                         VERIFY_NO_SPIFFE_ID);
     }
 }
 
@@ -203,11 +206,13 @@ static void test_several_names(void **state) {
     struct pki_options two = {.uris = {TEXT(FIXTURE_ID), TEXT("spiffe://example.org/other")}};
     struct pki_options twice = {.uris = {TEXT(FIXTURE_ID), TEXT(FIXTURE_ID)}};
     struct pki_options web = {.uris = {TEXT(FIXTURE_ID), TEXT("https://example.org/")}};
-    fixture_expect("two IDs", &(struct fixture_options){.leaf = two}, VERIFY_NO_SPIFFE_ID);
-    fixture_expect("one ID twice", &(struct fixture_options){.leaf = twice}, VERIFY_NO_SPIFFE_ID);
-    fixture_expect("another URI", &(struct fixture_options){.leaf = web}, VERIFY_NO_SPIFFE_ID);
+    verify_fixture_expect("two IDs", &(struct verify_fixture){.leaf = two}, VERIFY_NO_SPIFFE_ID);
+    verify_fixture_expect("one ID twice", &(struct verify_fixture){.leaf = twice},
+                          VERIFY_NO_SPIFFE_ID);
+    verify_fixture_expect("another URI", &(struct verify_fixture){.leaf = web},
+                          VERIFY_NO_SPIFFE_ID);
     struct pki_options dns = {.uris = {TEXT(FIXTURE_ID)}, .dns = {TEXT("a.example.org")}};
-    fixture_expect("DNS beside", &(struct fixture_options){.leaf = dns}, VERIFY_OK);
+    verify_fixture_expect("DNS beside", &(struct verify_fixture){.leaf = dns}, VERIFY_OK);
 }
 
 static void test_broken_san(void **state) {
@@ -217,21 +222,23 @@ static void test_broken_san(void **state) {
     static const uint8_t long_length[] = {0x30, 0x7f, 0x86, 0x0c, 's', 'p'};
     struct span san = span_of(good, sizeof good);
     struct pki_options options = {.san_der = san};
-    fixture_expect("raw SAN", &(struct fixture_options){.leaf = options, .trust_domain = "a"},
-                   VERIFY_OK);
+    verify_fixture_expect("raw SAN", &(struct verify_fixture){.leaf = options, .trust_domain = "a"},
+                          VERIFY_OK);
     options.second_san_der = san;
-    fixture_expect("SAN twice", &(struct fixture_options){.leaf = options, .trust_domain = "a"},
-                   VERIFY_MALFORMED);
+    verify_fixture_expect("SAN twice",
+                          &(struct verify_fixture){.leaf = options, .trust_domain = "a"},
+                          VERIFY_MALFORMED);
     options = (struct pki_options){.san_der = span_of(long_length, sizeof long_length)};
-    fixture_expect("broken SAN", &(struct fixture_options){.leaf = options}, VERIFY_MALFORMED);
+    verify_fixture_expect("broken SAN", &(struct verify_fixture){.leaf = options},
+                          VERIFY_MALFORMED);
 }
 
 static void test_peer_is_described(void **state) {
     (void)state;
-    struct fixture_options options = {.leaf = {.serial = 0xabc123, .not_after = PKI_NOW + 50},
-                                      .intermediate = {.not_after = PKI_NOW + 40}};
+    struct verify_fixture options = {.leaf = {.serial = 0xabc123, .not_after = PKI_NOW + 50},
+                                     .intermediate = {.not_after = PKI_NOW + 40}};
     struct peer peer;
-    assert_int_equal(fixture_verify(&options, VERIFY_CLIENT, &peer, NULL), VERIFY_OK);
+    assert_int_equal(verify_fixture_run(&options, VERIFY_CLIENT, &peer, NULL), VERIFY_OK);
     assert_string_equal(peer.id.text, FIXTURE_ID);
     assert_string_equal(peer.serial, "abc123");
     assert_true(peer.not_after == PKI_NOW + 40); // the least of the chain
@@ -239,7 +246,7 @@ static void test_peer_is_described(void **state) {
     options.now = PKI_NOW + 45;
     memset(&peer, 7, sizeof peer);
     struct peer before = peer;
-    assert_int_equal(fixture_verify(&options, VERIFY_CLIENT, &peer, &err), VERIFY_EXPIRED);
+    assert_int_equal(verify_fixture_run(&options, VERIFY_CLIENT, &peer, &err), VERIFY_EXPIRED);
     assert_memory_equal(&peer, &before, sizeof peer);
     assert_non_null(strstr(err.msg, FIXTURE_ID)); // the claimed ID is named
 }

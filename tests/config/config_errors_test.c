@@ -36,6 +36,8 @@ static void test_unknown_keys(void **state) {
     static const struct row rows[] = {
         {"outbond: {}\n", "f:1:1: unknown key \"outbond\"; did you mean \"outbound\"?\n"},
         {"status:\n  Listen: ''\n", "f:2:3: unknown key \"Listen\"; did you mean \"listen\"?\n"},
+        {"listen: []\n", "f:1:1: unknown key \"listen\"\n"}, // several sections have one
+        {"deadline: 1s\n", "f:1:1: unknown key \"deadline\" here; it belongs inside \"drain\"\n"},
         {"xyzzy: 1\n", "f:1:1: unknown key \"xyzzy\"\n"},
         {"'': 1\n", "f:1:1: unknown key \"\"\n"},
         {"outbound:\n  destinations:\n    - {tls: deny, networks: [10.0.0.0/8]}\n",

@@ -52,19 +52,25 @@ static void on_goaway(void *arg, uint32_t error) {
     (void)error;
 }
 
+static void answer(struct h2_stream *stream, int status) {
+    if (!h2_stream_respond(stream, status)) {
+        h2_stream_reset(stream, H2_INTERNAL_ERROR);
+    }
+}
+
 static void on_request(void *arg, struct h2_stream *stream, const struct h2_request *request) {
     struct app *app = arg;
     struct netaddr addr;
     bool good = request->is_connect && connect_authority_parse(&addr, request->authority, NULL);
     if (!good || app->num_seen == MAX_SEEN) {
-        (void)h2_stream_respond(stream, good ? 503 : 400);
+        answer(stream, good ? 503 : 400);
         return;
     }
     struct seen *seen = &app->seen[app->num_seen++];
     *seen = (struct seen){.app = app, .stream = stream};
     h2_stream_set_arg(stream, seen);
     if (choose(app, 8) != 0) {
-        (void)h2_stream_respond(stream, 200);
+        answer(stream, 200);
     }
 }
 
@@ -155,7 +161,9 @@ static void run(struct app *app, const uint8_t *data, size_t size) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct netaddr addr;
-    (void)connect_authority_parse(&addr, span_of(data, size), NULL);
+    if (connect_authority_parse(&addr, span_of(data, size), NULL) && addr.port == 0) {
+        abort();
+    }
     struct app *app = calloc(1, sizeof(*app));
     if (app == NULL) {
         return 0;

@@ -37,7 +37,7 @@ static void test_shows_everything(void **state UNUSED) {
         "10.0.0.1:6379", "127.0.0.1:7000",
         "pinned",        "X25519Kyber768Draft00",
         "1.5 KiB",       "inbound.authorization refused the peer",
-        "in 59m",        "<progress max=\"100\" value=\"98\"",
+        ">59m<",         "<progress max=\"100\" value=\"98\"",
         ">ready</span>", "<p id=\"pending\" hidden>",
     };
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {

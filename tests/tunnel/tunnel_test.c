@@ -1,0 +1,261 @@
+#include "agent/tunnel/tunnel.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/testing/pki_identity.h"
+#include "tests/tunnel/tunnel_pair.h"
+
+#define WEB "spiffe://example.org/ns/default/sa/web"
+#define DB "spiffe://example.org/ns/default/sa/db"
+
+static struct tunnel_pair *new_pair(const char *client, const char *server) {
+    OWNED(pki_free) struct pki_cert *ca = pki_ca();
+    return tunnel_pair_new(pki_identity(ca, client, 1), pki_identity(ca, server, 1));
+}
+
+// What one stream of the client has seen.
+struct caller {
+    struct leg_stream leg;
+    struct buf got;
+    int num_bytes, ended, failed, status;
+};
+
+static void wake_caller(void *arg) {
+    struct caller *caller = arg;
+    struct leg *leg = &caller->leg.leg;
+    struct leg_runs offer;
+    enum leg_status status;
+    while ((status = leg->ops->peek(leg, &offer)) == LEG_OK) {
+        for (int i = 0; i < offer.num; i++) {
+            assert_true(buf_append(&caller->got, offer.run[i].iov_base, offer.run[i].iov_len));
+        }
+        caller->num_bytes += (int)offer.len;
+        assert_true(leg->ops->consume(leg, &offer, offer.len));
+    }
+    caller->status = caller->leg.status;
+    caller->ended += status == LEG_END;
+    caller->failed += status == LEG_FAILED;
+}
+
+static void call(struct tunnel_pair *pair, struct caller *caller, struct tunnel *tunnel) {
+    struct netaddr to = {.family = NETADDR_V4, .ip = {10, 0, 0, 2}, .port = 6379};
+    *caller = (struct caller){0};
+    assert_true(leg_stream_open(&caller->leg, tunnel, &to, &pair->addr, wake_caller, caller));
+}
+
+static void say(struct caller *caller, const char *text) {
+    uint8_t bytes[LEG_HEADROOM + 256];
+    size_t len = strlen(text);
+    memcpy(bytes + LEG_HEADROOM, text, len);
+    struct leg_runs runs = {.num = 1, .len = len};
+    runs.run[0] = (struct iovec){.iov_base = bytes + LEG_HEADROOM, .iov_len = len};
+    size_t taken = 0;
+    assert_int_equal(caller->leg.leg.ops->write(&caller->leg.leg, &runs, &taken), LEG_OK);
+    assert_int_equal(taken, len);
+}
+
+static struct tunnel *open_tunnel(struct tunnel_pair *pair) {
+    struct tunnel *tunnel = tunnel_pair_get(pair);
+    tunnel_pair_run_until(pair, &pair->client.num_opened, pair->client.num_opened + 1);
+    tunnel_pair_settle(pair);
+    return tunnel;
+}
+
+static void test_both_ends_know_each_other(void **state) {
+    (void)state;
+    struct tunnel_pair *pair = new_pair(WEB, DB);
+    struct tunnel *tunnel = open_tunnel(pair);
+    assert_string_equal(pair->client.last_peer.id.text, DB);
+    assert_string_equal(pair->server.last_peer.id.text, WEB);
+    assert_true(tunnel_is_usable(tunnel, PKI_NOW_FOR_TUNNELS));
+    assert_false(tunnel_is_usable(tunnel, tunnel_not_after(tunnel) + 1));
+    struct tunnel_view view = {0};
+    tunnel_render(tunnel, &view);
+    assert_string_equal(view.state, "ready");
+    assert_string_equal(view.tls_version, "TLSv1.3");
+    tunnel_pair_free(pair);
+}
+
+static void test_a_stream_carries_bytes_and_both_fins(void **state) {
+    (void)state;
+    struct tunnel_pair *pair = new_pair(WEB, DB);
+    struct tunnel *tunnel = open_tunnel(pair);
+    struct caller caller;
+    call(pair, &caller, tunnel);
+    say(&caller, "hello, ");
+    say(&caller, "world");
+    tunnel_pair_run_until(pair, &caller.num_bytes, 12);
+    assert_string_equal(pair->authority, "10.0.0.2:6379");
+    assert_int_equal(caller.status, 200);
+    assert_memory_equal(buf_span(&caller.got).ptr, "hello, world", 12);
+    caller.leg.leg.ops->finish(&caller.leg.leg);
+    tunnel_pair_run_until(pair, &caller.ended, 1);
+    caller.leg.leg.ops->close(&caller.leg.leg);
+    tunnel_pair_settle(pair);
+    assert_int_equal(h2_session_num_streams(tunnel->session), 0);
+    buf_fini(&caller.got);
+    tunnel_pair_free(pair);
+}
+
+static void test_a_refusal_is_a_status(void **state) {
+    (void)state;
+    struct tunnel_pair *pair = new_pair(WEB, DB);
+    struct tunnel *tunnel = open_tunnel(pair);
+    pair->answer = 401;
+    struct caller caller;
+    call(pair, &caller, tunnel);
+    tunnel_pair_run_until(pair, &caller.status, 401);
+    caller.leg.leg.ops->reset(&caller.leg.leg);
+    tunnel_pair_settle(pair);
+    assert_int_equal(tunnel->state, TUNNEL_READY); // others go on
+    tunnel_pair_free(pair);
+}
+
+static void test_a_server_of_another_name_is_refused(void **state) {
+    (void)state;
+    char *names[] = {(char *)(uintptr_t) "spiffe://example.org/ns/default/sa/other"};
+    struct tunnel_pair *pair = new_pair(WEB, DB);
+    pair->any = (struct string_list){.items = names, .num = 1};
+    tunnel_pair_get(pair);
+    tunnel_pair_run_until(pair, &pair->client.num_gone, 1);
+    assert_int_equal(pair->client.last.reason, CLOSE_PEER_NOT_ACCEPTED);
+    assert_int_equal(pair->client.num_opened, 0);
+    tunnel_pair_free(pair);
+}
+
+static void test_strangers_are_refused_on_both_sides(void **state) {
+    (void)state;
+    OWNED(pki_free) struct pki_cert *ours = pki_ca();
+    OWNED(pki_free) struct pki_cert *theirs = pki_ca();
+    struct tunnel_pair *pair =
+        tunnel_pair_new(pki_identity(ours, WEB, 1), pki_identity(theirs, DB, 1));
+    tunnel_pair_get(pair);
+    tunnel_pair_run_until(pair, &pair->client.num_gone, 1);
+    tunnel_pair_run_until(pair, &pair->server.num_gone, 1);
+    assert_int_equal(pair->client.last.reason, CLOSE_PEER_IDENTITY);
+    assert_false(pair->client.last.unreachable);
+    assert_int_equal(pair->server.num_opened, 0);
+    tunnel_pair_free(pair);
+}
+
+static void test_a_closed_port_is_unreachable(void **state) {
+    (void)state;
+    struct tunnel_pair *pair = new_pair(WEB, DB);
+    ev_io_stop(pair->loop, &pair->accept_io);
+    close(pair->listener);
+    pair->listener = -1;
+    struct pool_key key = {.addr = pair->addr,
+                           .context = pair->client.context,
+                           .config = pair->config,
+                           .peers = &pair->any};
+    struct tunnel_failure failure = {0};
+    bool reused = false;
+    if (pool_get(&pair->pool, &key, PKI_NOW_FOR_TUNNELS, &reused, &failure) != NULL) {
+        tunnel_pair_run_until(pair, &pair->client.num_gone, 1);
+        failure = pair->client.last;
+    }
+    assert_int_equal(failure.reason, CLOSE_TUNNEL_UNREACHABLE);
+    assert_true(failure.unreachable);
+    tunnel_pair_free(pair);
+}
+
+static void test_a_retired_server_takes_the_streams_under_way_and_ends(void **state) {
+    (void)state;
+    struct tunnel_pair *pair = new_pair(WEB, DB);
+    struct tunnel *client = open_tunnel(pair);
+    struct caller caller;
+    call(pair, &caller, client);
+    tunnel_retire(LIST_ENTRY(pair->server.env.tunnels.head.next, struct tunnel, node));
+    say(&caller, "still here");
+    tunnel_pair_run_until(pair, &caller.num_bytes, 10);
+    tunnel_pair_settle(pair);
+    assert_int_equal(client->state, TUNNEL_RETIRING);
+    assert_false(tunnel_is_usable(client, PKI_NOW_FOR_TUNNELS));
+    caller.leg.leg.ops->finish(&caller.leg.leg);
+    tunnel_pair_run_until(pair, &caller.ended, 1);
+    caller.leg.leg.ops->close(&caller.leg.leg);
+    tunnel_mark_dirty(client);
+    tunnel_pair_run_until(pair, &pair->client.num_gone, 1);
+    assert_int_equal(pair->client.last.reason, CLOSE_DONE);
+    buf_fini(&caller.got);
+    tunnel_pair_free(pair);
+}
+
+static void test_the_end_of_a_tunnel_fails_its_streams(void **state) {
+    (void)state;
+    struct tunnel_pair *pair = new_pair(WEB, DB);
+    struct tunnel *tunnel = open_tunnel(pair);
+    struct caller caller;
+    call(pair, &caller, tunnel);
+    tunnel_pair_settle(pair);
+    tunnel_fail_why(LIST_ENTRY(pair->server.env.tunnels.head.next, struct tunnel, node),
+                    CLOSE_AUTHORIZATION_LOST, "policy");
+    tunnel_pair_run_until(pair, &caller.failed, 1);
+    assert_int_equal(caller.leg.leg.failure, CLOSE_TUNNEL_LOST);
+    caller.leg.leg.ops->reset(&caller.leg.leg);
+    tunnel_pair_free(pair);
+}
+
+static void on_done(struct tunnel_waiter *waiter, struct tunnel *tunnel,
+                    const struct tunnel_failure *failure) {
+    (void)tunnel;
+    int *done = (int *)(waiter + 1);
+    *done = failure == NULL ? 1 : 2;
+}
+
+static void test_the_pool_makes_one_attempt_for_all_who_wait(void **state) {
+    (void)state;
+    struct tunnel_pair *pair = new_pair(WEB, DB);
+    struct {
+        struct tunnel_waiter waiter;
+        int done;
+    } waiting[3] = {0};
+    struct tunnel *tunnel = tunnel_pair_get(pair);
+    for (int i = 0; i < 3; i++) {
+        assert_ptr_equal(tunnel_pair_get(pair), tunnel);
+        waiting[i].waiter.done = on_done;
+        tunnel_wait(tunnel, &waiting[i].waiter);
+    }
+    tunnel_pair_run_until(pair, &waiting[2].done, 1);
+    assert_int_equal(waiting[0].done, 1);
+    assert_int_equal(pair->client.num_opened, 1);
+    assert_ptr_equal(tunnel_pair_get(pair), tunnel); // and then it is reused
+    tunnel_pair_free(pair);
+}
+
+static void test_another_identity_is_another_tunnel(void **state) {
+    (void)state;
+    struct tunnel_pair *pair = new_pair(WEB, DB);
+    struct tunnel *first = open_tunnel(pair);
+    struct tls_context *next = tls_context_new(tls_context_identity(pair->client.context), NULL);
+    assert_non_null(next);
+    tls_context_unref(pair->client.context);
+    pair->client.context = next;
+    struct tunnel *second = tunnel_pair_get(pair);
+    assert_ptr_not_equal(first, second);
+    tunnel_retire(first);
+    tunnel_pair_run_until(pair, &pair->client.num_gone, 1); // it had no streams
+    tunnel_pair_run_until(pair, &pair->client.num_opened, 2);
+    tunnel_pair_free(pair);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_both_ends_know_each_other),
+        cmocka_unit_test(test_a_stream_carries_bytes_and_both_fins),
+        cmocka_unit_test(test_a_refusal_is_a_status),
+        cmocka_unit_test(test_a_server_of_another_name_is_refused),
+        cmocka_unit_test(test_strangers_are_refused_on_both_sides),
+        cmocka_unit_test(test_a_closed_port_is_unreachable),
+        cmocka_unit_test(test_a_retired_server_takes_the_streams_under_way_and_ends),
+        cmocka_unit_test(test_the_end_of_a_tunnel_fails_its_streams),
+        cmocka_unit_test(test_the_pool_makes_one_attempt_for_all_who_wait),
+        cmocka_unit_test(test_another_identity_is_another_tunnel),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
