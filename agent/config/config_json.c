@@ -141,8 +141,16 @@ static json_t *render_section(const struct option_section *section, const void *
     return out;
 }
 
-static int append(const char *text, size_t len, void *out) {
-    return buf_append(out, text, len) ? 0 : -1;
+// jansson does not look at what the callback returns for a key, so a failure is remembered here.
+struct sink {
+    struct buf *out;
+    bool failed;
+};
+
+static int append(const char *text, size_t len, void *arg) {
+    struct sink *sink = arg;
+    sink->failed = sink->failed || !buf_append(sink->out, text, len);
+    return sink->failed ? -1 : 0;
 }
 
 bool config_render_json(const struct config *config, struct buf *out) {
@@ -150,7 +158,8 @@ bool config_render_json(const struct config *config, struct buf *out) {
     if (root == NULL) {
         return false;
     }
-    bool ok = json_dump_callback(root, append, out, JSON_COMPACT) == 0;
+    struct sink sink = {.out = out};
+    bool ok = json_dump_callback(root, append, &sink, JSON_COMPACT) == 0;
     json_decref(root);
-    return ok;
+    return ok && !sink.failed;
 }

@@ -95,7 +95,7 @@ static void test_byte_by_byte(void **state UNUSED) {
     struct fixture *f = start(0, 0);
     int fd = http_probe_connect(&f->address);
     for (size_t i = 0; i < sizeof(GET_CLOSE) - 1; i++) {
-        http_probe_send(f->loop, fd, GET_CLOSE + i, 1);
+        http_probe_send(f->loop, fd, &GET_CLOSE[i], 1);
         http_probe_turn(f->loop, 2);
     }
     struct buf all = http_probe_drain(f->loop, fd);

@@ -300,6 +300,7 @@ static void test_smuggled(void **state) {
     };
     for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
         HTTP_REPLY reply = http_probe_ask(f->loop, &f->status, requests[i]);
+        assert_true(reply.status == 200 || reply.status == 400);
         assert_int_equal(f->fake.num_drain, 0);
     }
 }
