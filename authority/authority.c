@@ -321,6 +321,7 @@ static void watch(struct authority *authority) {
     ev_io_init(&authority->server_watcher, on_server, rpc_server_fd(authority->server), EV_READ);
     ev_timer_init(&authority->tick, on_tick, 0.0, 1.0);
     ev_timer_init(&authority->accept_pause, on_accept_pause, 0.0, ACCEPT_PAUSE_S);
+    ev_set_priority(&authority->server_watcher, 1); // connections end before others begin
     authority->listener_watcher.data = authority->server_watcher.data = authority;
     authority->tick.data = authority->accept_pause.data = authority;
     ev_io_start(authority->loop, &authority->listener_watcher);

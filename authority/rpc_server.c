@@ -161,10 +161,12 @@ static grpc_server *make_grpc_server(const struct rpc_server *server) {
     return made;
 }
 
+// A connection that is ending no longer counts for its user: who reconnects fast is not refused.
 static bool check_limits(const struct rpc_server *server, uid_t uid, struct err *err) {
     unsigned num_same = 0;
     LIST_FOR_EACH(&server->connections, it) {
-        num_same += LIST_ENTRY(it, struct connection, node)->uid == uid ? 1U : 0U;
+        const struct connection *other = LIST_ENTRY(it, struct connection, node);
+        num_same += other->uid == uid && !other->closing ? 1U : 0U;
     }
     if (num_same >= server->limits.connections_per_uid) {
         return ERR_SET(err, ERR_ENVIRONMENT, "uid %u already has %u connections", (unsigned)uid,

@@ -8,7 +8,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define BACKLOG 128
+// A caller finds a full backlog as EAGAIN and has to try again: long enough for every agent of a
+// host at once.
+#define BACKLOG 1024
 
 struct unix_listener {
     int fd;

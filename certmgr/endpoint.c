@@ -14,7 +14,8 @@ static bool starts_with(struct span text, const char *start) {
 
 static bool check_unix(struct span rest, struct err *err) {
     if (!starts_with(rest, "///")) {
-        return ERR_SET(err, ERR_INPUT, "it has to be unix:///PATH, with an absolute path and no host");
+        return ERR_SET(err, ERR_INPUT,
+                       "it has to be unix:///PATH, with an absolute path and no host");
     }
     struct span path = span_after(rest, 2);
     for (size_t i = 0; i < path.len; i++) {
@@ -28,8 +29,8 @@ static bool check_unix(struct span rest, struct err *err) {
         return ERR_SET(err, ERR_INPUT, "it names no socket");
     }
     return path.len <= path_max ||
-           ERR_SET(err, ERR_INPUT, "it has a path of %zu bytes; a socket's has at most %zu", path.len,
-                   path_max);
+           ERR_SET(err, ERR_INPUT, "it has a path of %zu bytes; a socket's has at most %zu",
+                   path.len, path_max);
 }
 
 bool endpoint_check(struct span endpoint, struct err *err) {

@@ -2,7 +2,10 @@
 
 #include <stddef.h>
 
+#include "agent/config/config.h"
 #include "base/netaddr.h"
+
+#define SSH_PORT 22
 
 // True when connections that were redirected to the listener's port reach it.
 typedef bool takes_fn(const struct netaddr *listener);
@@ -81,6 +84,20 @@ static bool warn_specific(const struct address_list *listen, struct buf *out) {
     return true;
 }
 
+// With appUids this is a whole host, and hosts are administered over ssh.
+static bool warn_ssh(const struct config *config, struct buf *out) {
+    const struct config_intercept *intercept = &config->intercept;
+    if (config->inbound.listen.num == 0 || intercept->num_app_uids == 0 ||
+        intercept->inbound_include_ports.num > 0 ||
+        port_list_contains(&intercept->inbound_exclude_ports, SSH_PORT)) {
+        return true;
+    }
+    return buf_printf(out,
+                      "intercept.inbound: connections to every port of this host are captured, "
+                      "port %d (ssh) too; includePorts or excludePorts limits that\n",
+                      SSH_PORT);
+}
+
 bool redirect_render_warnings(const struct config *config, struct buf *out) {
     struct redirect outbound = redirect_outbound(&config->outbound);
     struct redirect inbound = redirect_inbound(&config->inbound);
@@ -101,5 +118,5 @@ bool redirect_render_warnings(const struct config *config, struct buf *out) {
     if (ok && inbound.is_on && !inbound.has_v6) {
         ok = warn_missing(out, "inbound.listen", "IPv6", "[::]");
     }
-    return ok && warn_specific(&config->inbound.listen, out);
+    return ok && warn_specific(&config->inbound.listen, out) && warn_ssh(config, out);
 }

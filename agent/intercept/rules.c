@@ -131,9 +131,21 @@ static void put_interface_set(struct text *text, const struct string_list *names
     close_set(text);
 }
 
-static void put_addresses(struct text *text, const struct address_list *list, size_t *num) {
+static bool is_port_before(const struct address_list *list, size_t index) {
+    for (size_t i = 0; i < index; i++) {
+        if (list->items[i].port == list->items[index].port) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// The IPv4 and the IPv6 listener mostly share a port: it is written once.
+static void put_listener_ports(struct text *text, const struct address_list *list, size_t *num) {
     for (size_t i = 0; i < list->num; i++) {
-        PUT(text, "%s%u", comma((*num)++), list->items[i].port);
+        if (!is_port_before(list, i)) {
+            PUT(text, "%s%u", comma((*num)++), list->items[i].port);
+        }
     }
 }
 
@@ -141,9 +153,9 @@ static void put_addresses(struct text *text, const struct address_list *list, si
 static void put_own_port_set(struct text *text, const struct config *config) {
     size_t num = 0;
     open_interval_set(text, "own_ports", "inet_service");
-    put_addresses(text, &config->outbound.listen, &num);
-    put_addresses(text, &config->inbound.listen, &num);
-    put_addresses(text, &config->inbound.tunnel, &num);
+    put_listener_ports(text, &config->outbound.listen, &num);
+    put_listener_ports(text, &config->inbound.listen, &num);
+    put_listener_ports(text, &config->inbound.tunnel, &num);
     if (config->status.has_listen) {
         PUT(text, "%s%u", comma(num++), config->status.listen.port);
     }

@@ -38,6 +38,9 @@ struct leg_ops {
     // Takes the first `len` bytes of the offer; the leg keeps the rest for the next peek.
     // False: memory is short, the leg is dead.
     bool (*consume)(struct leg *leg, const struct leg_runs *offer, size_t len);
+    // This turn has had its share: nothing more is taken from the kernel until arm. What the leg
+    // already has is still offered, because no event would announce it again.
+    void (*enough)(struct leg *leg);
     // Writes from the front of `runs`; `*taken` may be short: LEG_AGAIN then.
     enum leg_status (*write)(struct leg *leg, const struct leg_runs *runs, size_t *taken);
     // Our FIN, after everything written.

@@ -55,6 +55,10 @@ static bool consume(struct leg *leg, const struct leg_runs *offer, size_t len) {
     return true;
 }
 
+static void enough(struct leg *leg) {
+    self_of(leg)->drained = true;
+}
+
 static enum leg_status write_runs(struct leg *leg, const struct leg_runs *runs, size_t *taken) {
     struct leg_socket *self = self_of(leg);
     struct msghdr msg = {.msg_iov = (struct iovec *)(void *)runs->run,
@@ -124,6 +128,7 @@ static size_t unacknowledged(const struct leg *leg) {
 static const struct leg_ops OPS = {
     .peek = peek,
     .consume = consume,
+    .enough = enough,
     .write = write_runs,
     .finish = finish,
     .flush = flush,

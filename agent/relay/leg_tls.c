@@ -45,6 +45,10 @@ static bool consume(struct leg *leg, const struct leg_runs *offer, size_t len) {
     return true;
 }
 
+static void enough(struct leg *leg) {
+    tls_link_enough(&self_of(leg)->link);
+}
+
 static enum leg_status write_runs(struct leg *leg, const struct leg_runs *runs, size_t *taken) {
     struct leg_tls *self = self_of(leg);
     *taken = 0;
@@ -133,6 +137,7 @@ static size_t unacknowledged(const struct leg *leg) {
 static const struct leg_ops OPS = {
     .peek = peek,
     .consume = consume,
+    .enough = enough,
     .write = write_runs,
     .finish = finish,
     .flush = flush,

@@ -35,7 +35,10 @@ static enum pump_status pump_once(struct relay_direction *dir, struct leg *from,
 static enum pump_status pump(struct relay_direction *dir, struct leg *from, struct leg *to) {
     uint64_t stop = dir->bytes + RELAY_TURN_BYTES;
     bool more = !dir->ended;
-    while (more && dir->bytes < stop) {
+    while (more) {
+        if (dir->bytes >= stop) {
+            from->ops->enough(from);
+        }
         enum pump_status status = pump_once(dir, from, to, &more);
         if (status != PUMP_OK) {
             return status;

@@ -83,6 +83,10 @@ void tls_link_wake(struct tls_link *link) {
     link->drained = false;
 }
 
+void tls_link_enough(struct tls_link *link) {
+    link->drained = true;
+}
+
 enum tls_status tls_link_handshake(struct tls_link *link) {
     hold_input(link);
     hold_output(link);
@@ -164,21 +168,21 @@ enum tls_status tls_link_flush(struct tls_link *link) {
         turn->output_holder = NULL;
         tls_stream_attach(link->stream, NULL);
     }
-    if (link->broken) {
+    if (link->broken || link->unsendable) {
         return TLS_FAILED;
     }
     if (unsent.len == 0 && tls_stream_backlog(link->stream).len == 0) {
         return TLS_OK;
     }
     if (!send_once(link, &unsent) || !tls_stream_keep_unsent(link->stream, unsent)) {
-        link->broken = true;
+        link->unsendable = true;
         return TLS_FAILED;
     }
     return tls_link_wants_write(link) ? TLS_AGAIN : TLS_OK;
 }
 
 bool tls_link_wants_write(const struct tls_link *link) {
-    return !link->broken && tls_stream_backlog(link->stream).len > 0;
+    return !link->broken && !link->unsendable && tls_stream_backlog(link->stream).len > 0;
 }
 
 void tls_turn_flush(struct tls_turn *turn) {

@@ -34,7 +34,8 @@ struct tls_link {
     int fd;                    // owned; -1 once closed
     bool drained;              // the last recv was short
     bool ended;                // recv gave 0
-    bool broken;               // a send or recv failed
+    bool broken;               // a recv failed, or memory is short
+    bool unsendable;           // a send failed; what the peer sent before may still be there
     struct tls_turn *turn;
     struct buf carry; // ciphertext between turns
 };
@@ -48,6 +49,9 @@ void tls_link_fini(struct tls_link *link, bool reset);
 
 // Call when an event says that the socket may have more.
 void tls_link_wake(struct tls_link *link);
+
+// Takes nothing more from the socket until tls_link_wake; reads go on with what has come.
+void tls_link_enough(struct tls_link *link);
 
 // The stream's handshake and reads, with recv as needed. TLS_AGAIN: wait for readable.
 enum tls_status tls_link_handshake(struct tls_link *link);

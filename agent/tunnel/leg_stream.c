@@ -51,6 +51,10 @@ static bool consume(struct leg *leg, const struct leg_runs *offer, size_t len) {
     return true;
 }
 
+static void enough(struct leg *leg UNUSED) {
+    // The tunnel reads, not the stream; what it has brought is bounded by the stream's window.
+}
+
 static enum leg_status write_runs(struct leg *leg, const struct leg_runs *runs, size_t *taken) {
     struct leg_stream *self = self_of(leg);
     *taken = 0;
@@ -133,6 +137,7 @@ static size_t unacknowledged(const struct leg *leg UNUSED) {
 static const struct leg_ops OPS = {
     .peek = peek,
     .consume = consume,
+    .enough = enough,
     .write = write_runs,
     .finish = finish,
     .flush = flush,

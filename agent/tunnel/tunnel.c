@@ -152,7 +152,7 @@ int64_t tunnel_not_after(const struct tunnel *tunnel) {
 }
 
 bool tunnel_is_usable(const struct tunnel *tunnel, int64_t now_s) {
-    return tunnel->state == TUNNEL_READY && now_s <= tunnel_not_after(tunnel) &&
+    return tunnel->state == TUNNEL_READY && now_s < tunnel_not_after(tunnel) &&
            h2_session_has_room(tunnel->session);
 }
 
@@ -209,11 +209,16 @@ void tunnel_env_end_turn(struct tunnel_env *env) {
     LIST_FOR_EACH(&env->settling, it) {
         struct tunnel *tunnel = LIST_ENTRY(it, struct tunnel, settle_node);
         list_remove(&tunnel->settle_node);
+        if (tunnel->link.broken && tunnel->state != TUNNEL_DEAD) {
+            tunnel_fail_why(tunnel, CLOSE_TUNNEL_LOST,
+                            "the connection broke, or the peer does not read");
+        }
         if (tunnel->state != TUNNEL_DEAD) {
             tunnel_arm(tunnel);
         }
     }
-    // A broken connection may still be delivering what came before: its leg names its peer until then.
+    // A broken connection may still be delivering what came before: its leg names its peer until
+    // then.
     LIST_FOR_EACH(&env->dead, it) {
         struct tunnel *tunnel = LIST_ENTRY(it, struct tunnel, node);
         if (list_is_empty(&tunnel->legs)) {

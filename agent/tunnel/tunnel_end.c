@@ -36,7 +36,7 @@ void tunnel_leave_handshaking(struct tunnel *tunnel) {
 }
 
 static void say_goodbye(struct tunnel *tunnel, const struct tunnel_failure *failure) {
-    if (tunnel->session == NULL || tunnel->link.broken) {
+    if (tunnel->session == NULL || tunnel->link.broken || tunnel->link.unsendable) {
         return;
     }
     h2_session_goaway(tunnel->session,

@@ -8,6 +8,9 @@
 #include "agent/tunnel/leg_stream.h"
 #include "agent/tunnel/tunnel_internal.h"
 #include "base/clock.h"
+
+// Reads of up to TLS_INPUT_SIZE before other connections get their turn.
+#define READS_PER_TURN 4
 #include "base/text.h"
 
 static void fail_tls(struct tunnel *tunnel) {
@@ -125,7 +128,10 @@ static void step_ended(struct tunnel *tunnel, enum tls_status status) {
 
 static void step_open(struct tunnel *tunnel) {
     struct tls_turn *turn = tunnel->env->turn;
-    for (int turns = 0; turns < 4 && tunnel->state != TUNNEL_DEAD; turns++) {
+    for (int turns = 0; tunnel->state != TUNNEL_DEAD; turns++) {
+        if (turns >= READS_PER_TURN) {
+            tls_link_enough(&tunnel->link); // others wait; but no event announces what has come
+        }
         size_t got = 0;
         enum tls_status status =
             tls_link_read(&tunnel->link, turn->plain, sizeof(turn->plain), &got);

@@ -149,7 +149,7 @@ static int judge(struct conn *conn, const struct tunnel *tunnel, const struct h2
         conn_end(conn, missing);
         return 503;
     }
-    if (clock_wall_s() > tunnel_not_after(tunnel)) {
+    if (clock_wall_s() >= tunnel_not_after(tunnel)) {
         conn_end_why(conn, CLOSE_PEER_IDENTITY, "a certificate of this tunnel has expired");
         return 401;
     }

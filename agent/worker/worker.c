@@ -176,6 +176,9 @@ static void reap(struct worker *worker) {
 static void on_prepare(struct ev_loop *loop UNUSED, ev_prepare *prepare, int events UNUSED) {
     struct worker *worker = prepare->data;
     tunnel_env_end_turn(&worker->tunnels);
+    if (!list_is_empty(&worker->tunnels.dirty)) {
+        ev_timer_start(worker->loop, &worker->kick); // there is more to do: do not sleep
+    }
     if (!list_is_empty(&worker->dead_conns)) {
         reap(worker);
         worker_accept_resume(worker);
@@ -190,7 +193,7 @@ static void on_tick(struct ev_loop *loop UNUSED, ev_timer *tick, int events UNUS
     bool hard = worker->snapshot->config->identity.close_at_expiry;
     LIST_FOR_EACH(&worker->tunnels.tunnels, it) {
         struct tunnel *tunnel = LIST_ENTRY(it, struct tunnel, node);
-        if (tunnel->state < TUNNEL_READY || now <= tunnel_not_after(tunnel)) {
+        if (tunnel->state < TUNNEL_READY || now < tunnel_not_after(tunnel)) {
             continue;
         }
         if (hard) {
@@ -200,6 +203,9 @@ static void on_tick(struct ev_loop *loop UNUSED, ev_timer *tick, int events UNUS
             tunnel_retire(tunnel);
         }
     }
+}
+
+static void on_kick(struct ev_loop *loop UNUSED, ev_timer *timer UNUSED, int events UNUSED) {
 }
 
 static void on_resume(struct ev_loop *loop UNUSED, ev_timer *timer, int events UNUSED) {
@@ -243,6 +249,7 @@ static void init_watchers(struct worker *worker) {
     ev_timer_init(&worker->tick, on_tick, 1, 1);
     worker->tick.data = worker;
     ev_timer_start(worker->loop, &worker->tick);
+    ev_timer_init(&worker->kick, on_kick, 0, 0);
     ev_init(&worker->resume, on_resume);
     worker->resume.data = worker;
 }

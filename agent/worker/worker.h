@@ -69,6 +69,7 @@ struct worker {
     ev_prepare prepare;
     ev_timer tick;   // once a second
     ev_timer resume; // accepting
+    ev_timer kick;   // makes the loop turn once more without waiting
     struct worker_scratch *scratch;
     struct own_addresses *own;
     struct tunnel_env tunnels;

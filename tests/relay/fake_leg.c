@@ -37,6 +37,9 @@ static bool consume(struct leg *leg, const struct leg_runs *offer, size_t len) {
     return true;
 }
 
+static void enough(struct leg *leg UNUSED) {
+}
+
 static enum leg_status write_runs(struct leg *leg, const struct leg_runs *runs, size_t *taken) {
     struct fake_leg *self = self_of(leg);
     *taken = 0;
@@ -85,6 +88,7 @@ static size_t unacknowledged(const struct leg *leg UNUSED) {
 static const struct leg_ops OPS = {
     .peek = peek,
     .consume = consume,
+    .enough = enough,
     .write = write_runs,
     .finish = finish,
     .flush = flush,

@@ -1,0 +1,130 @@
+// The keys below `outbound`.
+#include "agent/config/options_rows.h"
+#include "agent/config/text_checks.h"
+#include "certmgr/spiffe_id.h"
+
+static const struct option_row outbound_listener_rows[] = {
+    {.key = "listen",
+     ADDRESS,
+     VALUE(struct outbound_listener, listen),
+     .is_required = true,
+     .meaning = "Where the application connects to."},
+    {.key = "destination",
+     ADDRESS,
+     VALUE(struct outbound_listener, destination),
+     .is_required = true,
+     .meaning = "Where its connections go, as if it had dialled that."},
+    END};
+static const struct option_section outbound_listener_section = {.rows = outbound_listener_rows};
+
+static const struct option_choice unreachable_choices[] = {
+    {"deny", false, false}, {"plaintext", true, false}, {NULL, 0, false}};
+
+static const struct option_row mesh_rows[] = {
+    {.key = "networks",
+     PREFIXES,
+     LIST(struct config, outbound.mesh_networks.items, outbound.mesh_networks.num, ITEMS_MAX),
+     .fallback = "[10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, fc00::/7]",
+     .meaning = "Where peers may be: the tunnel port is tried before anything is sent."},
+    {.key = "port",
+     PORT,
+     VALUE(struct config, outbound.mesh_port),
+     .fallback = "15008",
+     .meaning = "The peers' tunnel port."},
+    {.key = "onUnreachable",
+     CHOICE(unreachable_choices),
+     VALUE(struct config, outbound.mesh_plaintext_when_unreachable),
+     .fallback = "deny",
+     .meaning = "What happens to destinations never seen in the mesh."},
+    {.key = "pinFor",
+     .type = OPTION_DURATION,
+     VALUE(struct config, outbound.mesh_pin_for_ms),
+     .min = 1000,
+     .max = YEAR_MS,
+     .fallback = "24h",
+     .meaning = "How long an address stays pinned to the mesh after its last handshake."},
+    {.key = "peers",
+     PATTERNS,
+     LIST(struct config, outbound.mesh_peers.items, outbound.mesh_peers.num, ITEMS_MAX),
+     .fallback = "[]",
+     .meaning = "Identities accepted where no rule names any; empty: the own trust domain."},
+    END};
+static const struct option_section mesh_section = {.rows = mesh_rows};
+
+static const struct option_row match_rows[] = {
+    {.key = "hosts",
+     .type = OPTION_NOT_YET,
+     .meaning = "host names in rules are not supported yet"},
+    {.key = "networks",
+     PREFIXES,
+     LIST(struct outbound_rule, networks.items, networks.num, ITEMS_MAX),
+     HAS(struct outbound_rule, has_networks),
+     .meaning = "Destination addresses; absent: any."},
+    {.key = "ports",
+     PORTS,
+     LIST(struct outbound_rule, ports.items, ports.num, ITEMS_MAX),
+     HAS(struct outbound_rule, has_ports),
+     .meaning = "Destination ports; absent: any."},
+    END};
+static const struct option_section match_section = {.rows = match_rows};
+
+static const struct option_choice outbound_tls_choices[] = {
+    {"mesh", OUTBOUND_MESH, false},
+    {"mutual", OUTBOUND_MUTUAL, false},
+    {"passthrough", OUTBOUND_PASSTHROUGH, false},
+    {"deny", OUTBOUND_DENY, false},
+    {"simple", 0, true},
+    {NULL, 0, false}};
+
+static const struct option_row destination_rows[] = {
+    {.key = "name",
+     TEXT(text_checks_label, NULL),
+     VALUE(struct outbound_rule, name),
+     .meaning = "For logs and the status port."},
+    SECTION("match", match_section, "What the rule is for; absent: everything."),
+    {.key = "tls",
+     CHOICE(outbound_tls_choices),
+     VALUE(struct outbound_rule, tls),
+     .fallback = "mesh",
+     .meaning = "A tunnel to the peer's sidecar; TLS with the workload "
+                "certificate to a server that speaks TLS itself; untouched; or refused."},
+    {.key = "peers",
+     PATTERNS,
+     LIST(struct outbound_rule, peers.items, peers.num, ITEMS_MAX),
+     .fallback = "[]",
+     .meaning = "Identities accepted at the other end; empty: outbound.mesh.peers"
+                " for a tunnel, else the own trust domain."},
+    {.key = "serverName",
+     TEXT(text_checks_dns_name, "DNS name"),
+     .can_be_off = true,
+     VALUE(struct outbound_rule, server_name),
+     .meaning =
+         "With `tls: mutual`: the name to send and to verify; with `peers`, both must hold."},
+    NOT_YET("verify"),
+    NOT_YET("minVersion"),
+    NOT_YET("ciphers"),
+    NOT_YET("serverCerts"),
+    NOT_YET("clientCert"),
+    END};
+static const struct option_section destination_section = {
+    .rows = destination_rows, .line_offset = offsetof(struct outbound_rule, line)};
+
+static const struct option_row outbound_rows[] = {
+    {.key = "listen",
+     ADDRESS,
+     LIST(struct config, outbound.listen.items, outbound.listen.num, ADDRESSES_MAX),
+     .fallback = "['127.0.0.1:15001', '[::1]:15001']",
+     .meaning = "Where redirected connections of the application arrive; [] for none."},
+    {.key = "listeners",
+     .type = OPTION_SECTION,
+     .section = &outbound_listener_section,
+     LIST(struct config, outbound.listeners, outbound.num_listeners, ITEMS_MAX),
+     .meaning = "Explicit listeners, for use without redirection."},
+    SECTION("mesh", mesh_section, "Destinations that no rule names."),
+    {.key = "destinations",
+     .type = OPTION_SECTION,
+     .section = &destination_section,
+     LIST(struct config, outbound.rules, outbound.num_rules, ITEMS_MAX),
+     .meaning = "Rules by destination; the first that matches decides."},
+    END};
+const struct option_section options_outbound = {.rows = outbound_rows};

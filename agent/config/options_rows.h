@@ -1,0 +1,44 @@
+// How the tables of options_*.c are written: a word for each type and field of a row. For those
+// files alone. Offsets of sections that occur once are into struct config, those of a list's items
+// into the item. The sentences are for the reference page, docs/configuration.md.
+#ifndef AGENT_CONFIG_OPTIONS_ROWS_H
+#define AGENT_CONFIG_OPTIONS_ROWS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/config/config_types.h"
+#include "agent/config/options.h"
+
+#define HOUR_MS INT64_C(3600000)
+#define YEAR_MS (365 * 24 * HOUR_MS)
+#define PORT_MAX 65535
+#define UID_MAX INT64_C(4294967294) // the value above it means "no uid" to the kernel
+#define ADDRESSES_MAX 16            // of one kind of listener
+#define ITEMS_MAX 1024
+
+#define VALUE(T, member) .offset = offsetof(T, member), .size = sizeof(((T *)0)->member)
+#define LIST(T, items_, num_, max_)                                                                \
+    .is_list = true, .offset = offsetof(T, items_), .size = sizeof(*((T *)0)->items_),             \
+    .num_offset = offsetof(T, num_), .list_max = (max_)
+#define HAS(T, member) .has_offset = offsetof(T, member)
+
+#define ADDRESS .type = OPTION_ADDRESS
+#define PREFIXES .type = OPTION_PREFIX
+#define PORTS .type = OPTION_PORTS, .min = 1, .max = PORT_MAX
+#define PORT .type = OPTION_NUMBER, .min = 1, .max = PORT_MAX
+#define PATTERNS .type = OPTION_TEXT, .check = spiffe_pattern_check, .form = "SPIFFE patterns"
+#define TEXT(check_, form_) .type = OPTION_TEXT, .check = (check_), .form = (form_)
+#define CHOICE(choices_) .type = OPTION_CHOICE, .choices = (choices_)
+#define NOT_YET(name)                                                                              \
+    { .key = (name), .type = OPTION_NOT_YET }
+#define SECTION(name, section_, sentence)                                                          \
+    { .key = (name), .type = OPTION_SECTION, .section = &(section_), .meaning = (sentence) }
+#define END                                                                                        \
+    { .key = NULL }
+
+extern const struct option_section options_outbound;
+extern const struct option_section options_inbound;
+extern const struct option_section options_intercept;
+
+#endif
