@@ -261,6 +261,7 @@ void leg_stream_on_closed(void *arg, uint32_t error, bool clean) {
     if (!clean) {
         self->failed = true;
         self->leg.failure = reason_of(error);
+        self->refused = error == H2_REFUSED_STREAM;
     }
 }
 

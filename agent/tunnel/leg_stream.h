@@ -18,6 +18,7 @@ struct leg_stream {
     int status;      // client: the peer's answer; 0 before
     bool peer_ended; // END_STREAM came
     bool failed;     // leg.failure says why
+    bool refused; // the peer did not process the stream at all: another tunnel may be tried
     bool full;       // the last write was short
     void (*wake)(void *arg);
     void *arg;

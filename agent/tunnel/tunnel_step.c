@@ -188,6 +188,12 @@ void tunnel_on_io(struct ev_loop *loop UNUSED, ev_io *io, int events) {
     step(tunnel);
 }
 
+// The client ends an idle tunnel, because only it knows that no stream is on its way; a server
+// waits longer, for clients that never do.
+static int64_t idle_limit_ms(const struct tunnel *tunnel) {
+    return tunnel->direction == OUTBOUND ? TUNNEL_IDLE_MS : 2 * TUNNEL_IDLE_MS;
+}
+
 static void on_ping_time(struct tunnel *tunnel) {
     int64_t now = clock_mono_ms();
     if (now - tunnel->last_pong_ms > TUNNEL_DEAD_MS) {
@@ -198,7 +204,7 @@ static void on_ping_time(struct tunnel *tunnel) {
         tunnel->idle_since_ms = 0;
     } else if (tunnel->idle_since_ms == 0) {
         tunnel->idle_since_ms = now;
-    } else if (now - tunnel->idle_since_ms >= TUNNEL_IDLE_MS) {
+    } else if (now - tunnel->idle_since_ms >= idle_limit_ms(tunnel)) {
         tunnel_fail_why(tunnel, CLOSE_DONE, "idle");
         return;
     }

@@ -66,6 +66,20 @@ static enum conn_state start_flush(struct conn *conn, bool near_failed) {
     return CONN_FLUSH;
 }
 
+// A stream that the peer did not process, before a byte of the application's was taken, costs
+// nothing to open again elsewhere (RFC 9113 section 8.7).
+static bool may_try_again(const struct conn *conn) {
+    return conn_tunnel(conn) != NULL && conn->kind == CONN_OUTBOUND &&
+           conn->far_leg.stream.refused && conn->relay.up.bytes == 0 && !conn->relay.up.finished;
+}
+
+static enum conn_state try_again(struct conn *conn) {
+    conn->far->ops->reset(conn->far);
+    conn->far = NULL;
+    conn->relay = (struct relay){0};
+    return CONN_TUNNEL;
+}
+
 static void count_bytes(struct conn *conn, uint64_t sent, uint64_t received) {
     _Atomic uint64_t *metrics = conn->worker->counters.metrics;
     counter_add(&metrics[METRIC_BYTES_SENT], (int64_t)(conn_bytes_sent(conn) - sent));
@@ -92,7 +106,7 @@ enum conn_state conn_step_relay(struct conn *conn) {
     case RELAY_NEAR_FAILED:
         return start_flush(conn, true);
     case RELAY_FAR_FAILED:
-        return start_flush(conn, false);
+        return may_try_again(conn) ? try_again(conn) : start_flush(conn, false);
     }
     return CONN_DEAD;
 }

@@ -160,6 +160,13 @@ static void test_the_rest(void **state) {
          "probes from outside\n",
          NULL},
         {"status: {listen: '[::1]:15020'}\n", "", NULL},
+        // What could not be read is not judged as well.
+        {"status: {listen: nowhere}\n",
+         "f:1:18: listen: \"nowhere\" is not an address with a port, like 1.2.3.4:80 or "
+         "[::1]:80\n",
+         NULL},
+        {"intercept: {uid: 0, appUids: [x]}\n",
+         "f:1:31: appUids: \"x\" is not a number from 0 to 4294967294\n", NULL},
         {"intercept: {uid: 5, appUids: [4, 5]}\n",
          "f:1:34: appUids: 5 is the agent's own uid, which is never captured\n", NULL},
         {"trustStore: {sources: [/a]}\n", "",

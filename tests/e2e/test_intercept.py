@@ -5,6 +5,7 @@ Two network namespaces joined by two veth pairs. In "host" a small program stand
 "peer" the same program answers as the servers elsewhere. Needs root.
 """
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -162,6 +163,12 @@ def join(left, left_device, right, right_device, prefix4, prefix6):
         space.run("ip", "link", "set", device, "up")
 
 
+def open_to_all(directory):
+    """pytest's temporary directories are the user's own."""
+    for place in (directory, directory.parent, directory.parent.parent):
+        place.chmod(0o755)
+
+
 @pytest.fixture(scope="module")
 def binary(tmp_path_factory):
     """The shipped program, where any user may run it."""
@@ -172,8 +179,7 @@ def binary(tmp_path_factory):
         root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
         built = os.path.join(root, "bazel-bin", "agent", "pavise")
     place = tmp_path_factory.mktemp("bin")
-    for directory in (place, place.parent, place.parent.parent):
-        directory.chmod(0o755)
+    open_to_all(place)
     return shutil.copy(built, place / "pavise")
 
 
@@ -354,13 +360,13 @@ def test_routed_traffic_is_not_captured(hosts, intercept):
     host, peer = hosts
     intercept()
     host.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
+    host.run("ip", "route", "add", "unreachable", "10.99.0.1/32")
     peer.run("ip", "route", "add", "10.99.0.1/32", "via", HOST4)
     try:
-        host.run("ip", "route", "add", "10.99.0.1/32", "dev", "side0")
-        assert peer.dial("10.99.0.1", 8080) in ("EHOSTUNREACH", "timeout")
+        assert peer.dial("10.99.0.1", 8080) == "EHOSTUNREACH"  # said by the host's routing
     finally:
         peer.run("ip", "route", "del", "10.99.0.1/32")
-        host.run("ip", "route", "del", "10.99.0.1/32", check=False)
+        host.run("ip", "route", "del", "unreachable", "10.99.0.1/32")
         host.run("sysctl", "-qw", "net.ipv4.ip_forward=0")
 
 
@@ -403,20 +409,15 @@ def test_show_prints_the_rules_in_force_with_counters(hosts, binary, intercept):
     host.dial(PEER4, 8080)
     shown = host.run(binary, "intercept", "show").stdout
     assert shown.startswith("table inet pavise {")
-    assert "counter packets 1 bytes 60 redirect to :15001" in shown
+    assert re.search(r"counter packets 1 bytes \d+ redirect to :15001", shown)
 
 
 def test_dry_run_needs_no_privilege_and_changes_nothing(hosts, binary, tmp_path):
     host, _ = hosts
     file = tmp_path / "pavise.yaml"
     file.write_text("intercept: {uid: 4242}")
-    text = host.run(binary, "intercept", "up", "--dry-run", "--config", "/dev/stdin", uid=OTHER_UID,
-                    input=file.read_text(), check=False)
-    if text.returncode != 0:  # only regular files are configurations
-        for directory in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-            directory.chmod(0o755)
-        text = host.run(binary, "intercept", "up", "--dry-run", "--config", str(file),
-                        uid=OTHER_UID)
+    open_to_all(tmp_path)
+    text = host.run(binary, "intercept", "up", "--dry-run", "--config", str(file), uid=OTHER_UID)
     assert text.stdout.startswith("add table inet pavise\ndelete table inet pavise\n")
     assert "meta skuid 4242" in text.stdout
     assert host.run("nft", "list", "tables").stdout == ""

@@ -63,22 +63,27 @@ void http_probe_send(struct ev_loop *loop, int fd, const void *bytes, size_t len
     }
 }
 
-struct buf http_probe_drain(struct ev_loop *loop, int fd) {
-    struct buf all = {0};
+bool http_probe_read_all(struct ev_loop *loop, int fd, struct buf *all) {
     char bytes[65536];
     for (int turns = 0; turns < TURNS_MAX; turns++) {
         ev_run(loop, EVRUN_NOWAIT);
         ssize_t len = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
         if (len > 0) {
-            assert_true(buf_append(&all, bytes, (size_t)len));
+            assert_true(buf_append(all, bytes, (size_t)len));
         } else if (len == 0 || errno != EAGAIN) {
             close(fd);
-            return all;
+            return len == 0;
         } else {
             wait_turn(loop, fd, POLLIN);
         }
     }
     fail_msg("the server does not end the connection");
+    return false;
+}
+
+struct buf http_probe_drain(struct ev_loop *loop, int fd) {
+    struct buf all = {0};
+    (void)http_probe_read_all(loop, fd, &all);
     return all;
 }
 

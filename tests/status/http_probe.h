@@ -16,6 +16,9 @@ struct netaddr http_probe_free_address(void); // 127.0.0.1 and a port nobody lis
 int http_probe_connect(const struct netaddr *to);
 // Sends as much as the kernel takes while turning the loop.
 void http_probe_send(struct ev_loop *loop, int fd, const void *bytes, size_t len);
+// Turns the loop until the server ends the connection and appends what came. Closes `fd`. False
+// when it ended by a reset.
+bool http_probe_read_all(struct ev_loop *loop, int fd, struct buf *all);
 // Turns the loop until the server ends the connection and collects what came. Closes `fd`.
 struct buf http_probe_drain(struct ev_loop *loop, int fd);
 // True when the server has ended the connection; turns the loop `turns` times first.

@@ -8,7 +8,7 @@ import threading
 import time
 
 from . import settings
-from .waiting import wait_until
+from .waiting import Background, wait_until
 
 threading.stack_size(256 * 1024)  # thousands of connections, a thread for each
 
@@ -144,6 +144,15 @@ def reset(connection):
     """Closes with RST."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
+
+
+def writing(connection, data, chunk):
+    """Writes `data` in pieces, in a thread of its own."""
+    def write():
+        for start in range(0, len(data), chunk):
+            connection.sendall(data[start:start + chunk])
+
+    return Background(write)
 
 
 def echo_once(host, address, port, data=b"hello"):

@@ -1,0 +1,78 @@
+"""The fixtures of the end-to-end tests, and the logs of every process beside a failure."""
+
+import os
+import pathlib
+import resource
+import shutil
+import sys
+import tempfile
+
+import pytest
+
+sys.dont_write_bytecode = True
+
+from pavise_e2e import network, settings  # noqa: E402
+from pavise_e2e.lab import LoopbackLab, NetworkLab  # noqa: E402
+
+LOG_TAIL = 6000  # characters of each log that a failure shows
+
+
+def pytest_configure(config):
+    path = settings.binary()
+    if not path.is_file():
+        pytest.exit(f"there is no {path}: run ./dev build or say PAVISE=PROGRAM", returncode=2)
+    # Thousands of connections have both their ends in this process.
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    config.stash[_LABS] = []
+
+
+_LABS = pytest.StashKey()
+
+
+@pytest.fixture(scope="session")
+def pavise():
+    """The binary, where every uid can execute it."""
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="pavise-e2e-bin-"))
+    directory.chmod(0o755)
+    path = directory / "pavise"
+    shutil.copyfile(settings.binary(), path)
+    path.chmod(0o755)
+    if os.geteuid() == 0:
+        network.remove_leftovers()
+    yield path
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def _lab(request, made):
+    labs = request.config.stash[_LABS]
+    labs.append(made)
+    yield made
+    labs.remove(made)
+    made.close()
+
+
+@pytest.fixture
+def lab(request, pavise):
+    yield from _lab(request, NetworkLab(pavise))
+
+
+@pytest.fixture
+def loopback(request, pavise):
+    yield from _lab(request, LoopbackLab(pavise))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    if report.when == "call" and report.failed:
+        for made in item.config.stash[_LABS]:
+            for name, text in made.logs():
+                report.sections.append((f"log of {name}", text[-LOG_TAIL:]))
+
+
+def pytest_terminal_summary(terminalreporter):
+    for report in terminalreporter.stats.get("skipped", []):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        terminalreporter.write_line(f"SKIPPED {report.nodeid}: {reason}", yellow=True)

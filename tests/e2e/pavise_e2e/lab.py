@@ -1,0 +1,213 @@
+"""What a test builds with: hosts, an identity server, agents, programs. Everything that a lab
+started is ended with it, and a process that did not live or end well fails the test."""
+
+import copy
+import json
+import os
+import pathlib
+import shutil
+import tempfile
+
+import pytest
+
+from . import settings
+from .applications import Application
+from .network import LocalHost, Network
+from .process import Process
+from .status import Status
+from .waiting import wait_until
+
+UIDS = {"web": 1301, "server": 1302, "other": 1303}
+ENTRIES = [{"uid": uid, "spiffeId": f"spiffe://{settings.TRUST_DOMAIN}/ns/default/sa/{name}"}
+           for name, uid in UIDS.items()]
+
+
+def spiffe_id(name):
+    return f"spiffe://{settings.TRUST_DOMAIN}/ns/default/sa/{name}"
+
+
+def merged(base, change):
+    """`base` with the keys of `change`, sections merged, everything else replaced."""
+    result = copy.deepcopy(base)
+    for key, value in change.items():
+        if isinstance(value, dict) and isinstance(result.get(key), dict):
+            result[key] = merged(result[key], value)
+        else:
+            result[key] = copy.deepcopy(value)
+    return result
+
+
+class Agent(Process):
+    """A running `pavise agent` and its status port."""
+
+    def __init__(self, *arguments, config_path, status, **options):
+        super().__init__(*arguments, **options)
+        self.config_path = config_path
+        self.status = status
+
+    def wait_ready(self):
+        def is_ready():
+            assert self.is_running(), f"{self.name} ended:\n{self.log()}"
+            return self.status.is_ready()
+
+        wait_until(f"{self.name} is ready", is_ready)
+
+
+class Lab:
+    """The files and processes of one test."""
+
+    def __init__(self, pavise):
+        self.pavise = pavise
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="pavise-e2e-"))
+        self.directory.chmod(0o755)
+        self.processes = []
+        self._applications = []
+        self._connections = []
+
+    def path(self, name):
+        return self.directory / name
+
+    def write(self, name, text, mode=0o644):
+        path = self.path(name)
+        path.write_text(text, encoding="utf-8")
+        path.chmod(mode)
+        return path
+
+    # --- processes
+
+    def start(self, name, argv, **options):
+        return self._keep(Process(name, argv, self.path(f"{name}.log"), **options))
+
+    def _keep(self, process):
+        self.processes.append(process)
+        return process
+
+    def authority(self, *options, name="authority", trust_domain=settings.TRUST_DOMAIN,
+                  entries=None):
+        """`pavise authority`, its CA in `NAME.state`, up when this returns."""
+        socket_path = self.path(f"{name}.sock")
+        argv = [self.pavise, "authority", "--socket", socket_path, "--trust-domain", trust_domain,
+                "--state", self.path(f"{name}.state")]
+        if entries is not None:
+            argv += ["--entries", self.write(f"{name}.entries.yaml", json.dumps(entries))]
+        process = self.start(name, argv + list(options))
+        wait_until(f"{name} listens", socket_path.exists)
+        return process
+
+    def endpoint(self, name="authority"):
+        return f"unix://{self.path(f'{name}.sock')}"
+
+    def configuration(self, name, config):
+        """Writes a configuration file: JSON is YAML."""
+        return self.write(f"{name}.yaml", json.dumps(config, indent=2) + "\n")
+
+    def run_agent(self, name, config, *, host, uid=None, ready=True, **options):
+        config = merged({"identity": {"endpoint": self.endpoint()}, "drain": {"deadline": "5s"}},
+                        config)
+        path = self.configuration(name, config)
+        listen = config.get("status", {}).get("listen", "127.0.0.1:15020")
+        status = Status(host, int(listen.rpartition(":")[2]))
+        agent = Agent(name, [self.pavise, "agent", "--config", path], self.path(f"{name}.log"),
+                      config_path=path, status=status, host=host, uid=uid, **options)
+        self._keep(agent)
+        if ready:
+            agent.wait_ready()
+        return agent
+
+    @staticmethod
+    def wait_port(host, address, port):
+        """Until a program that was started listens; asked from its own host."""
+        def is_open():
+            try:
+                host.connect(address, port).close()
+                return True
+            except OSError:
+                return False
+
+        wait_until(f"{address}:{port} listens", is_open)
+
+    # --- applications
+
+    def application(self, host, address, port, serve):
+        application = Application(host, address, port, serve)
+        self._applications.append(application)
+        return application
+
+    def connect(self, host, address, port):
+        """A connection that is closed with the lab at the latest."""
+        connection = host.connect(address, port)
+        self._connections.append(connection)
+        return connection
+
+    # --- the end
+
+    def logs(self):
+        """(name, text) of every log in the lab."""
+        for path in sorted(self.directory.glob("*.log")):
+            yield path.stem, path.read_text(encoding="utf-8", errors="replace")
+
+    def close(self):
+        for connection in self._connections:
+            connection.close()
+        for application in self._applications:
+            application.stop()
+        wrong = [process.finish() for process in reversed(self.processes)]
+        shutil.rmtree(self.directory, ignore_errors=True)
+        wrong = [sentence for sentence in wrong if sentence]
+        assert not wrong, "; ".join(wrong)
+
+
+class LoopbackLab(Lab):
+    """Agents on one machine without privileges: explicit listeners on loopback addresses."""
+
+    def __init__(self, pavise):
+        super().__init__(pavise)
+        self.host = LocalHost()
+
+
+class NetworkLab(Lab):
+    """Agents on hosts of their own: `web` calls, `server` serves, `other` is somebody else. With
+    interception the applications are those of the test's own process, which is root."""
+
+    def __init__(self, pavise):
+        if os.geteuid() != 0:
+            pytest.skip("needs root for network namespaces")
+        settings.program("ip")
+        settings.program("nft")
+        super().__init__(pavise)
+        self.network = Network()
+        self.web, self.server, self.other = self.network.hosts
+
+    def authority(self, *options, entries=ENTRIES, **more):
+        return super().authority(*options, entries=entries, **more)
+
+    def agent(self, host, change=None, *, intercepted=True, name=None, **options):
+        """An agent in a host under the host's uid, with `change` to the default configuration."""
+        uid = UIDS[host.name]
+        config = merged({"intercept": {"uid": uid},
+                         "outbound": {"mesh": {"networks": ["10.77.0.0/24", "fd77::/64"]}}},
+                        change or {})
+        agent = self.run_agent(name or f"agent-{host.name}", config, host=host, uid=uid, **options)
+        if intercepted:
+            self.intercept(host, agent)
+        return agent
+
+    def intercept(self, host, agent):
+        done = host.run([self.pavise, "intercept", "up", "--config", agent.config_path])
+        if b"unknown command" in done.stderr:
+            from .rules import RULES
+            done = host.run(["nft", "-f", "-"], input=RULES.format(uid=UIDS[host.name]).encode())
+        assert done.returncode == 0, done.stderr.decode()
+
+    def pair(self, web=None, server=None, authority=()):
+        """The usual: an authority and intercepted agents on `web` and `server`, all ready."""
+        self.authority(*authority)
+        server_agent = self.agent(self.server, server)
+        web_agent = self.agent(self.web, web)
+        return web_agent, server_agent
+
+    def close(self):
+        try:
+            super().close()
+        finally:
+            self.network.remove()
