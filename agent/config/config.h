@@ -25,7 +25,8 @@ struct config *config_ref(struct config *config);
 void config_unref(struct config *config);
 OWN_DEFINE(struct config, config_unref)
 
-const char *outbound_tls_name(enum outbound_tls tls); // "mesh", ...
+const char *outbound_tls_name(enum outbound_tls tls);             // "mesh", ...
+const char *identity_source_name(enum identity_source source); // "workloadApi", ...
 
 // The entry for `port` in inbound.ports, or NULL.
 const struct inbound_port *config_inbound_port(const struct config *config, uint16_t port);

@@ -33,7 +33,7 @@ struct address_list {
     size_t num;
 };
 
-enum identity_source { IDENTITY_WORKLOAD_API };
+enum identity_source { IDENTITY_WORKLOAD_API, IDENTITY_SDS, IDENTITY_ISTIO_CA, IDENTITY_FILES };
 
 enum outbound_tls { OUTBOUND_MESH, OUTBOUND_MUTUAL, OUTBOUND_PASSTHROUGH, OUTBOUND_DENY };
 

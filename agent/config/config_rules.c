@@ -1,6 +1,7 @@
 #include "agent/config/config_rules.h"
 
 #include "agent/config/config.h"
+#include "agent/config/identity_rules.h"
 #include "agent/config/listeners.h"
 
 // What every check looks at.
@@ -209,6 +210,7 @@ void config_rules_check(const struct config *config, const struct yaml_tree_node
     }
     struct scene scene = {
         .config = config, .root = root, .listeners = &listeners, .report = report};
+    identity_rules_check(config, root, report);
     check_clashes(&scene);
     check_outbound_listeners(&scene);
     check_destinations(&scene);

@@ -37,6 +37,7 @@
 #define END                                                                                        \
     { .key = NULL }
 
+extern const struct option_section options_identity;
 extern const struct option_section options_outbound;
 extern const struct option_section options_inbound;
 extern const struct option_section options_intercept;

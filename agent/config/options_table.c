@@ -1,47 +1,6 @@
 // The top of the tables, and the sections that are small.
 #include "agent/config/options_rows.h"
 #include "agent/config/text_checks.h"
-#include "certmgr/endpoint.h"
-
-static const struct option_choice identity_sources[] = {
-    {"workloadApi", IDENTITY_WORKLOAD_API, false},
-    {"sds", 0, true},
-    {"istioCa", 0, true},
-    {"files", 0, true},
-    {NULL, 0, false}};
-
-static const struct option_row identity_rows[] = {
-    {.key = "source",
-     CHOICE(identity_sources),
-     VALUE(struct config, identity.source),
-     .fallback = "workloadApi",
-     .meaning = "Where certificates come from."},
-    {.key = "endpoint",
-     TEXT(endpoint_check, "`unix:///path` or `tcp://IP:port`"),
-     VALUE(struct config, identity.endpoint),
-     .meaning = "The SPIFFE Workload API; without it, $SPIFFE_ENDPOINT_SOCKET says where."},
-    {.key = "hint",
-     TEXT(text_checks_label, NULL),
-     VALUE(struct config, identity.hint),
-     .meaning = "Of several identities, take the one with this hint."},
-    {.key = "spiffeId",
-     TEXT(text_checks_spiffe_id, "SPIFFE ID"),
-     VALUE(struct config, identity.spiffe_id),
-     .meaning = "Of several identities, take this one."},
-    {.key = "closeAtExpiry",
-     .type = OPTION_BOOL,
-     VALUE(struct config, identity.close_at_expiry),
-     .fallback = "false",
-     .meaning = "Close open connections when a certificate they were made with ends."},
-    NOT_YET("stateDirectory"),
-    NOT_YET("lifetime"),
-    NOT_YET("rotateAt"),
-    NOT_YET("rotateJitter"),
-    NOT_YET("sds"),
-    NOT_YET("istioCa"),
-    NOT_YET("files"),
-    END};
-static const struct option_section identity_section = {.rows = identity_rows};
 
 static const struct option_row drain_rows[] = {
     {.key = "deadline",
@@ -116,7 +75,7 @@ static const struct option_section log_section = {.rows = log_rows};
 static const struct option_choice workers_choices[] = {{"auto", 0, false}, {NULL, 0, false}};
 
 static const struct option_row root_rows[] = {
-    SECTION("identity", identity_section, "Who this application is."),
+    SECTION("identity", options_identity, "Who this application is."),
     SECTION("outbound", options_outbound, "What the application connects to."),
     SECTION("inbound", options_inbound, "Who connects to the application."),
     SECTION("intercept", options_intercept, "What `pavise intercept up` redirects."),

@@ -1,5 +1,6 @@
 #include "agent/config/text_checks.h"
 
+#include "base/netaddr.h"
 #include "certmgr/spiffe_id.h"
 
 #define DNS_NAME_MAX 253
@@ -7,6 +8,9 @@
 #define INTERFACE_MAX 15
 #define LABEL_MAX 64
 #define PATH_TEXT_MAX 4095
+#define RESOURCE_MAX 2048
+#define PORT_DIGITS_MAX 5
+#define PORT_MAX 65535
 
 static bool is_digit(uint8_t c) {
     return c >= '0' && c <= '9';
@@ -83,4 +87,46 @@ bool text_checks_interface(struct span text, struct err *err) {
 bool text_checks_label(struct span text, struct err *err) {
     return (text.len > 0 && text.len <= LABEL_MAX) ||
            ERR_SET(err, ERR_INPUT, "it must have 1 to %d bytes", LABEL_MAX);
+}
+
+bool text_checks_resource(struct span text, struct err *err) {
+    return (text.len > 0 && text.len <= RESOURCE_MAX) ||
+           ERR_SET(err, ERR_INPUT, "it must have 1 to %d bytes", RESOURCE_MAX);
+}
+
+bool text_checks_host(struct span text, struct err *err) {
+    struct netaddr addr;
+    if (netaddr_parse_ip(&addr, text, NULL)) {
+        return true;
+    }
+    return text_checks_dns_name(text, NULL) ||
+           ERR_SET(err, ERR_INPUT, "it is neither a DNS name nor an IP address");
+}
+
+static bool is_port(struct span text) {
+    unsigned port = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        if (!is_digit(text.ptr[i]) || i >= PORT_DIGITS_MAX) {
+            return false;
+        }
+        port = port * 10 + (text.ptr[i] - (unsigned)'0');
+    }
+    return port >= 1 && port <= PORT_MAX && text.ptr[0] != '0';
+}
+
+bool text_checks_host_port(struct span text, struct err *err) {
+    struct netaddr addr;
+    if (netaddr_parse(&addr, text, NULL)) {
+        return true;
+    }
+    const uint8_t *colon = text.len == 0 ? NULL : memchr(text.ptr, ':', text.len);
+    if (colon == NULL) {
+        return ERR_SET(err, ERR_INPUT, "it has no port: HOST:PORT");
+    }
+    size_t host_len = (size_t)(colon - text.ptr);
+    if (!text_checks_dns_name(span_of(text.ptr, host_len), NULL)) {
+        return ERR_SET(err, ERR_INPUT, "its host is neither a DNS name nor an IP address");
+    }
+    return is_port(span_after(text, host_len + 1)) ||
+           ERR_SET(err, ERR_INPUT, "its port is not a number from 1 to 65535");
 }

@@ -17,5 +17,11 @@ bool text_checks_path(struct span text, struct err *err) MUST_USE;
 bool text_checks_interface(struct span text, struct err *err) MUST_USE;
 // A name for people: 1-64 bytes.
 bool text_checks_label(struct span text, struct err *err) MUST_USE;
+// The name of an SDS secret: 1-2048 bytes; it may be a SPIFFE ID.
+bool text_checks_resource(struct span text, struct err *err) MUST_USE;
+// A DNS name or an IP address, without brackets or port.
+bool text_checks_host(struct span text, struct err *err) MUST_USE;
+// "name:port", "1.2.3.4:port" or "[::1]:port".
+bool text_checks_host_port(struct span text, struct err *err) MUST_USE;
 
 #endif

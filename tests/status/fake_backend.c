@@ -92,7 +92,7 @@ static struct netaddr address(const char *text) {
     return out;
 }
 
-static void add_rows(struct view *view, int64_t now_ms) {
+static void add_traffic(struct view *view, int64_t now_ms) {
     *view_add_connection(view) = (struct connection_view){
         .id = 7,
         .direction = OUTBOUND,
@@ -129,6 +129,9 @@ static void add_rows(struct view *view, int64_t now_ms) {
         .group = "X25519Kyber768Draft00",
         .worker = 1,
     };
+}
+
+static void add_rest(struct view *view, int64_t now_ms) {
     *view_add_listener(view) = (struct listener_view){
         .kind = "explicit",
         .address = address("127.0.0.1:7000"),
@@ -177,7 +180,8 @@ void fake_backend_init(struct fake_backend *fake) {
     fake->checks[1] = (struct readiness){.check = "identity", .ready = true};
     fake->num_checks = 2;
     fake->alive = true;
-    add_rows(&fake->view, now_ms);
+    add_traffic(&fake->view, now_ms);
+    add_rest(&fake->view, now_ms);
 }
 
 void fake_backend_fini(struct fake_backend *fake) {

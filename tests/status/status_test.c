@@ -3,66 +3,16 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
-#include <ev.h>
 
-#include "agent/net/socket.h"
 #include "base/log.h"
-#include "tests/status/fake_backend.h"
-#include "tests/status/http_probe.h"
 #include "tests/status/metrics_check.h"
-
-struct fixture {
-    struct ev_loop *loop;
-    struct fake_backend fake;
-    struct status_server *server;
-    struct netaddr status, health;
-};
-
-static int start(void **state) {
-    struct fixture *f = calloc(1, sizeof(*f));
-    struct err err = {0};
-    assert_non_null(f);
-    fake_backend_init(&f->fake);
-    f->loop = ev_loop_new(EVFLAG_AUTO);
-    f->status = http_probe_free_address();
-    f->health = http_probe_free_address();
-    f->fake.config.status = (struct config_status){
-        .has_listen = true,
-        .listen = f->status,
-        .has_health = true,
-        .health = f->health,
-    };
-    struct status_backend ops = fake_backend_ops(&f->fake);
-    f->server = status_server_new(f->loop, &f->fake.config, &ops, &err);
-    if (f->server == NULL) {
-        fail_msg("%s", err.msg);
-    }
-    *state = f;
-    return 0;
-}
-
-static int stop(void **state) {
-    struct fixture *f = *state;
-    status_server_free(f->server);
-    ev_loop_destroy(f->loop);
-    fake_backend_fini(&f->fake);
-    free(f);
-    return 0;
-}
-
-static unsigned ask_status(struct fixture *f, const struct netaddr *to, const char *method,
-                           const char *target) {
-    HTTP_REPLY reply = http_probe_simple(f->loop, to, method, target);
-    return reply.status;
-}
+#include "tests/status/status_fixture.h"
 
 static void test_routes(void **state) {
-    struct fixture *f = *state;
+    struct status_fixture *f = *state;
     static const struct {
         const char *method, *target;
         unsigned on_status, on_health;
@@ -110,7 +60,7 @@ static void test_routes(void **state) {
         assert_non_null(strstr(reply.head, "\r\nX-Content-Type-Options: nosniff\r\n"));
         assert_non_null(strstr(reply.head, "\r\nContent-Security-Policy: default-src 'none'"));
         assert_int_equal(strcmp(rows[i].method, "HEAD") == 0, reply.body[0] == '\0');
-        assert_int_equal(ask_status(f, &f->health, rows[i].method, rows[i].target),
+        assert_int_equal(status_fixture_ask(f, &f->health, rows[i].method, rows[i].target),
                          rows[i].on_health);
     }
     assert_int_equal(f->fake.num_rotate + f->fake.num_drain + f->fake.num_quit + f->fake.num_forget,
@@ -118,7 +68,7 @@ static void test_routes(void **state) {
 }
 
 static void test_allow(void **state) {
-    struct fixture *f = *state;
+    struct status_fixture *f = *state;
     HTTP_REPLY get = http_probe_simple(f->loop, &f->status, "GET", "/rotate");
     assert_non_null(strstr(get.head, "\r\nAllow: POST\r\n"));
     HTTP_REPLY post = http_probe_simple(f->loop, &f->status, "POST", "/identity");
@@ -126,7 +76,7 @@ static void test_allow(void **state) {
 }
 
 static void test_ready(void **state) {
-    struct fixture *f = *state;
+    struct status_fixture *f = *state;
     HTTP_REPLY ready = http_probe_simple(f->loop, &f->status, "GET", "/readyz");
     assert_string_equal(ready.body, "ready\n");
     HTTP_REPLY verbose = http_probe_simple(f->loop, &f->status, "GET", "/readyz?verbose");
@@ -134,7 +84,7 @@ static void test_ready(void **state) {
 }
 
 static void test_not_ready(void **state) {
-    struct fixture *f = *state;
+    struct status_fixture *f = *state;
     f->fake.checks[1].ready = false;
     (void)snprintf(f->fake.checks[1].pending, 256, "the source does not answer");
     HTTP_REPLY startup = http_probe_simple(f->loop, &f->status, "GET", "/startupz");
@@ -150,18 +100,18 @@ static void test_not_ready(void **state) {
 
 // Once ready, started for good.
 static void test_startup_is_latched(void **state) {
-    struct fixture *f = *state;
+    struct status_fixture *f = *state;
     f->fake.checks[0].ready = false;
-    assert_int_equal(ask_status(f, &f->status, "GET", "/startupz"), 503);
+    assert_int_equal(status_fixture_ask(f, &f->status, "GET", "/startupz"), 503);
     f->fake.checks[0].ready = true;
-    assert_int_equal(ask_status(f, &f->status, "GET", "/startupz"), 200);
+    assert_int_equal(status_fixture_ask(f, &f->status, "GET", "/startupz"), 200);
     f->fake.checks[0].ready = false;
-    assert_int_equal(ask_status(f, &f->status, "GET", "/startupz"), 200);
-    assert_int_equal(ask_status(f, &f->status, "GET", "/readyz"), 503);
+    assert_int_equal(status_fixture_ask(f, &f->status, "GET", "/startupz"), 200);
+    assert_int_equal(status_fixture_ask(f, &f->status, "GET", "/readyz"), 503);
 }
 
 static void test_alive(void **state) {
-    struct fixture *f = *state;
+    struct status_fixture *f = *state;
     f->fake.alive = false;
     HTTP_REPLY reply = http_probe_simple(f->loop, &f->health, "GET", "/livez");
     assert_int_equal(reply.status, 503);
@@ -169,7 +119,7 @@ static void test_alive(void **state) {
 }
 
 static void test_metrics(void **state) {
-    struct fixture *f = *state;
+    struct status_fixture *f = *state;
     HTTP_REPLY reply = http_probe_simple(f->loop, &f->health, "GET", "/metrics");
     char why[512];
     if (!metrics_check(reply.body, why, sizeof(why))) {
@@ -178,7 +128,7 @@ static void test_metrics(void **state) {
 }
 
 static void test_own_listeners(void **state) {
-    struct fixture *f = *state;
+    struct status_fixture *f = *state;
     char address[NETADDR_TEXT_MAX];
     HTTP_REPLY reply = http_probe_simple(f->loop, &f->status, "GET", "/listeners");
     assert_non_null(strstr(reply.body, "\"explicit\""));
@@ -188,25 +138,25 @@ static void test_own_listeners(void **state) {
 }
 
 static void test_posts(void **state) {
-    struct fixture *f = *state;
-    assert_int_equal(ask_status(f, &f->status, "POST", "/rotate"), 200);
+    struct status_fixture *f = *state;
+    assert_int_equal(status_fixture_ask(f, &f->status, "POST", "/rotate"), 200);
     assert_int_equal(f->fake.num_rotate, 1);
     f->fake.rotate_error = "there is no source";
     HTTP_REPLY refused = http_probe_simple(f->loop, &f->status, "POST", "/rotate");
     assert_int_equal(refused.status, 503);
     assert_string_equal(refused.body, "there is no source\n");
-    assert_int_equal(ask_status(f, &f->status, "POST", "/drain"), 200);
-    assert_int_equal(ask_status(f, &f->status, "POST", "/drain"), 200);
+    assert_int_equal(status_fixture_ask(f, &f->status, "POST", "/drain"), 200);
+    assert_int_equal(status_fixture_ask(f, &f->status, "POST", "/drain"), 200);
     assert_int_equal(f->fake.num_drain, 2);
-    assert_int_equal(ask_status(f, &f->status, "POST", "/quitquitquit"), 404);
+    assert_int_equal(status_fixture_ask(f, &f->status, "POST", "/quitquitquit"), 404);
     assert_int_equal(f->fake.num_quit, 0);
     f->fake.config.status.quit = true;
-    assert_int_equal(ask_status(f, &f->status, "POST", "/quitquitquit"), 200);
+    assert_int_equal(status_fixture_ask(f, &f->status, "POST", "/quitquitquit"), 200);
     assert_int_equal(f->fake.num_quit, 1);
 }
 
 static void test_forget(void **state) {
-    struct fixture *f = *state;
+    struct status_fixture *f = *state;
     static const struct {
         const char *target;
         unsigned status;
@@ -221,26 +171,26 @@ static void test_forget(void **state) {
         {"/destinations/forget?address=10.0.0.1%00", 400},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        assert_int_equal(ask_status(f, &f->status, "POST", rows[i].target), rows[i].status);
+        assert_int_equal(status_fixture_ask(f, &f->status, "POST", rows[i].target), rows[i].status);
     }
     assert_int_equal(f->fake.num_forget, 4);
     assert_int_equal(f->fake.forgotten.port, 0);
 }
 
 static void test_logging(void **state) {
-    struct fixture *f = *state;
+    struct status_fixture *f = *state;
     enum log_level before = log_get_level();
-    assert_int_equal(ask_status(f, &f->status, "POST", "/logging?level=debug"), 200);
+    assert_int_equal(status_fixture_ask(f, &f->status, "POST", "/logging?level=debug"), 200);
     assert_int_equal(log_get_level(), LOG_DEBUG);
-    assert_int_equal(ask_status(f, &f->status, "POST", "/logging?level=loud"), 400);
-    assert_int_equal(ask_status(f, &f->status, "POST", "/logging"), 400);
+    assert_int_equal(status_fixture_ask(f, &f->status, "POST", "/logging?level=loud"), 400);
+    assert_int_equal(status_fixture_ask(f, &f->status, "POST", "/logging"), 400);
     assert_int_equal(log_get_level(), LOG_DEBUG);
     log_set_level(before);
 }
 
 // Every state-changing and every reading path, asked as a web page or through a rebound name.
 static void test_cross_site(void **state) {
-    struct fixture *f = *state;
+    struct status_fixture *f = *state;
     static const struct {
         const char *headers;
         unsigned status;
@@ -274,7 +224,7 @@ static void test_cross_site(void **state) {
 }
 
 static void test_health_ignores_host(void **state) {
-    struct fixture *f = *state;
+    struct status_fixture *f = *state;
     HTTP_REPLY reply = http_probe_ask(f->loop, &f->health,
                                       "GET /readyz HTTP/1.1\r\n"
                                       "Host: pod.example\r\n"
@@ -283,7 +233,7 @@ static void test_health_ignores_host(void **state) {
 }
 
 static void test_smuggled(void **state) {
-    struct fixture *f = *state;
+    struct status_fixture *f = *state;
     static const char *const requests[] = {
         "POST /logging HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nTransfer-Encoding: "
         "chunked\r\n\r\n0\r\n\r\nPOST /drain HTTP/1.1\r\nHost: localhost\r\n\r\n",
@@ -306,7 +256,7 @@ static void test_smuggled(void **state) {
 }
 
 static void test_page(void **state) {
-    struct fixture *f = *state;
+    struct status_fixture *f = *state;
     HTTP_REPLY one = http_probe_simple(f->loop, &f->status, "GET", "/");
     HTTP_REPLY two = http_probe_simple(f->loop, &f->status, "GET", "/");
     char nonces[2][33];
@@ -321,7 +271,7 @@ static void test_page(void **state) {
 
 // No answer shows the private key of the identity: /identity and /config are allow-lists.
 static void test_no_secret(void **state) {
-    struct fixture *f = *state;
+    struct status_fixture *f = *state;
     static const char *const targets[] = {"/", "/identity", "/certs", "/config", "/metrics"};
     for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++) {
         HTTP_REPLY reply = http_probe_simple(f->loop, &f->status, "GET", targets[i]);
@@ -330,72 +280,7 @@ static void test_no_secret(void **state) {
     }
 }
 
-static void test_reconfigure(void **state) {
-    struct fixture *f = *state;
-    struct netaddr moved = http_probe_free_address();
-    struct netaddr old = f->status;
-    struct config config = f->fake.config;
-    int kept = http_probe_connect(&f->health);
-    http_probe_turn(f->loop, 3);
-    config.status.listen = moved;
-    assert_true(status_server_reconfigure(f->server, &config, NULL));
-    assert_int_equal(ask_status(f, &moved, "GET", "/livez"), 200);
-    assert_int_equal(ask_status(f, &f->health, "GET", "/livez"), 200);
-    assert_false(http_probe_is_closed(f->loop, kept, 2)); // what did not change is not touched
-    int fd = socket_listen(&old, false, NULL);            // the old one is free
-    assert_true(fd >= 0);
-    config.status.has_health = false;
-    assert_true(status_server_reconfigure(f->server, &config, NULL));
-    assert_true(http_probe_is_closed(f->loop, kept, 2));
-    close(kept);
-    // what cannot be bound leaves everything as it was
-    struct err err = {0};
-    config.status.listen = old;
-    config.status.has_health = true;
-    assert_false(status_server_reconfigure(f->server, &config, &err));
-    assert_int_equal(err.class, ERR_ENVIRONMENT);
-    assert_non_null(strstr(err.msg, "status.listen"));
-    assert_int_equal(ask_status(f, &moved, "GET", "/livez"), 200);
-    close(fd);
-}
-
-// The status port moves although the health port cannot: neither does.
-static void test_reconfigure_is_all_or_nothing(void **state) {
-    struct fixture *f = *state;
-    struct err err = {0};
-    struct config config = f->fake.config;
-    struct netaddr taken = http_probe_free_address();
-    int fd = socket_listen(&taken, false, NULL);
-    config.status.listen = http_probe_free_address();
-    config.status.health = taken;
-    assert_false(status_server_reconfigure(f->server, &config, &err));
-    assert_non_null(strstr(err.msg, "status.health"));
-    assert_int_equal(ask_status(f, &f->status, "GET", "/livez"), 200);
-    int free_again = socket_listen(&config.status.listen, false, NULL);
-    assert_true(free_again >= 0);
-    close(free_again);
-    close(fd);
-}
-
-static void test_bind_conflict(void **state) {
-    struct fixture *f = *state;
-    struct err err = {0};
-    struct status_backend ops = fake_backend_ops(&f->fake);
-    assert_null(status_server_new(f->loop, &f->fake.config, &ops, &err));
-    assert_int_equal(err.class, ERR_ENVIRONMENT);
-}
-
-static void test_off(void **state) {
-    struct fixture *f = *state;
-    struct config config = f->fake.config;
-    config.status.has_listen = config.status.has_health = false;
-    assert_true(status_server_reconfigure(f->server, &config, NULL));
-    int fd = socket_listen(&f->status, false, NULL);
-    assert_true(fd >= 0);
-    close(fd);
-}
-
-#define TEST(fn) cmocka_unit_test_setup_teardown(fn, start, stop)
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, status_fixture_start, status_fixture_stop)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
@@ -415,10 +300,6 @@ int main(void) {
         TEST(test_smuggled),
         TEST(test_page),
         TEST(test_no_secret),
-        TEST(test_reconfigure),
-        TEST(test_reconfigure_is_all_or_nothing),
-        TEST(test_bind_conflict),
-        TEST(test_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -155,6 +155,17 @@ def writing(connection, data, chunk):
     return Background(write)
 
 
+def writing_slowly(connection, data, pieces, pause_s):
+    """Writes `data` in `pieces` with pauses, in a thread of its own."""
+    def write():
+        length = -(-len(data) // pieces)
+        for start in range(0, len(data), length):
+            time.sleep(pause_s)
+            connection.sendall(data[start:start + length])
+
+    return Background(write)
+
+
 def echo_once(host, address, port, data=b"hello"):
     """A new connection, one exchange, an orderly end. Raises when anything is not as it should."""
     with host.connect(address, port) as connection:

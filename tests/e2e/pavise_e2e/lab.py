@@ -199,6 +199,13 @@ class NetworkLab(Lab):
             done = host.run(["nft", "-f", "-"], input=RULES.format(uid=UIDS[host.name]).encode())
         assert done.returncode == 0, done.stderr.decode()
 
+    def release(self, host, agent):
+        """Removes the rules, as `intercept` put them in."""
+        done = host.run([self.pavise, "intercept", "down", "--config", agent.config_path])
+        if b"unknown command" in done.stderr:
+            done = host.run(["nft", "delete", "table", "inet", "pavise"])
+        assert done.returncode == 0, done.stderr.decode()
+
     def pair(self, web=None, server=None, authority=()):
         """The usual: an authority and intercepted agents on `web` and `server`, all ready."""
         self.authority(*authority)

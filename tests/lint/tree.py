@@ -1,0 +1,94 @@
+"""Rules about the tree as a whole: tests, fuzz targets, text that must not be in it."""
+
+import os
+import re
+
+from source import ROOT, read, walk
+
+# A file without a test program of its own name, and where it is tested instead.
+TESTED_ELSEWHERE = {}
+
+TEXT = (".c", ".h", ".def", ".py", ".sh", ".bzl", ".bazel", ".md", ".yaml", ".yml", ".json",
+        ".css", ".js", ".proto", ".toml", ".ini", ".cfg", ".service", ".svg")
+TEXT_NAMES = {"dev", "run", "WORKSPACE", ".bazelrc", ".clang-format", ".clang-tidy", "Dockerfile"}
+# Host names in pieces, so that this file does not contain them.
+HOSTS = [".".join(parts) for parts in (
+    ("deb", "debian", "org"), ("security", "debian", "org"), ("pypi", "org"),
+    ("pythonhosted", "org"), ("registry", "npmjs", "org"), ("crates", "io"),
+    ("proxy", "golang", "org"), ("repo1", "maven", "org"), ("repo", "maven", "apache", "org"),
+    ("pkg", "dev"), ("packages", "cloud", "google", "com"))]
+MACHINE_PATH = re.compile(r"(?<![\w.$}])/(?:work|root|home/\w+|tmp/bz-\w+)(?:/|\b)(?!\*)")
+
+
+def tests_exist(files):
+    tests = {file.stem for file in files if file.path.startswith("tests/")}
+    for file in files:
+        if not file.is_product() or not file.path.endswith(".c") or file.stem + "_test" in tests:
+            continue
+        if file.path not in TESTED_ELSEWHERE:
+            yield (file.path, 1, f"no tests/**/{file.stem}_test.c, and no reason in "
+                   "tests/lint/tested_elsewhere.txt")
+
+
+def fuzz_targets(files):
+    build = read("tests/fuzz/BUILD.bazel")
+    for file in files:
+        if file.folder != "tests/fuzz" or not file.stem.endswith("_fuzz"):
+            continue
+        if not re.search(rf'fuzz_test\(\s*name = "{file.stem}"', build):
+            yield file.path, 1, "no fuzz_test in tests/fuzz/BUILD.bazel, so nothing replays it"
+        corpus = "tests/fuzz/corpus/" + file.stem[:-len("_fuzz")]
+        if not os.path.isdir(os.path.join(ROOT, corpus)) or not list(walk(corpus)):
+            yield file.path, 1, f"no corpus in {corpus}"
+
+
+def built(files):
+    """A source that no BUILD file names is never compiled, a test never run."""
+    for file in files:
+        package = file.folder
+        while package and not os.path.exists(os.path.join(ROOT, package, "BUILD.bazel")):
+            package = os.path.dirname(package)
+        build = read(os.path.join(package, "BUILD.bazel"))
+        name = os.path.relpath(file.path, package)
+        rule = os.path.splitext(name)[0]
+        if f'"{name}"' not in build and f'name = "{rule}"' not in build:
+            yield file.path, 1, f"{package}/BUILD.bazel does not name it"
+
+
+def text_files():
+    for path in walk():
+        if path.endswith(TEXT) or os.path.basename(path) in TEXT_NAMES:
+            yield path, read(path).split("\n")
+
+
+def machine_names(_):
+    for path, lines in text_files():
+        for number, line in enumerate(lines, 1):
+            if MACHINE_PATH.search(line) and not path.startswith("tests/lint/"):
+                yield path, number, "a path of one machine"
+            for host in HOSTS:
+                if host in line:
+                    yield path, number, f"a registry's host name, {host}"
+
+
+def script_columns(_):
+    for path, lines in text_files():
+        if not path.endswith((".py", ".sh", ".bzl", ".bazel")) and path not in ("dev", ".ci/run"):
+            continue
+        for number, line in enumerate(lines, 1):
+            if len(line) > 100:
+                yield path, number, f"{len(line)} columns, at most 100"
+
+
+def ends_of_lines(_):
+    for path, lines in text_files():
+        if "/corpus/" in path or "/golden/" in path:
+            continue
+        for number, line in enumerate(lines, 1):
+            if line.endswith((" ", "\t", "\r")):
+                yield path, number, "blanks at the end of the line"
+        if lines[-1] != "" and lines != [""]:
+            yield path, len(lines), "no newline at the end of the file"
+
+
+CHECKS = [tests_exist, fuzz_targets, built, machine_names, script_columns, ends_of_lines]
