@@ -15,6 +15,20 @@ const char *outbound_tls_name(enum outbound_tls tls) {
     return "unknown";
 }
 
+const char *identity_source_name(enum identity_source source) {
+    switch (source) {
+    case IDENTITY_WORKLOAD_API:
+        return "workloadApi";
+    case IDENTITY_SDS:
+        return "sds";
+    case IDENTITY_ISTIO_CA:
+        return "istioCa";
+    case IDENTITY_FILES:
+        return "files";
+    }
+    return "unknown";
+}
+
 const struct inbound_port *config_inbound_port(const struct config *config, uint16_t port) {
     for (size_t i = 0; i < config->inbound.num_ports; i++) {
         if (config->inbound.ports[i].port == port) {

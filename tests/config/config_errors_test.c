@@ -148,12 +148,8 @@ static void test_endpoints(void **state) {
 static void test_what_this_version_lacks(void **state) {
     (void)state;
     static const struct row rows[] = {
-        {"identity: {source: sds}\n",
-         "f:1:20: source: sds is not supported yet: this build does not have it\n"},
-        {"identity:\n  stateDirectory: /x\n  lifetime: 24h\n  sds: {certificate: default}\n",
-         "f:2:3: stateDirectory is not supported yet: this build does not have it\n"
-         "f:3:3: lifetime is not supported yet: this build does not have it\n"
-         "f:4:3: sds is not supported yet: this build does not have it\n"},
+        {"identity: {rotateAt: 50}\n",
+         "f:1:12: rotateAt is not supported yet: this build does not have it\n"},
         {"outbound: {destinations: [{match: {hosts: [a.b]}, tls: simple}]}\n",
          "f:1:36: hosts: host names in rules are not supported yet\n"
          "f:1:56: tls: simple is not supported yet: this build does not have it\n"},

@@ -460,7 +460,7 @@ def test_missing_nft_is_said(hosts, binary):
     hide = ("for d in /usr/sbin /sbin /usr/bin /bin /usr/local/sbin /usr/local/bin; do "
             "[ -x $d/nft ] && mount --bind /dev/null $d/nft; done; exec \"$@\"")
     missing = host.run("unshare", "-m", "sh", "-c", hide, "sh", binary, "intercept", "down",
-                       check=False)
+                       check=False, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
     assert missing.returncode == 3
     assert "nftables" in missing.stderr
 
