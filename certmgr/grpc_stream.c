@@ -1,7 +1,7 @@
-// Three batches (identity.md 8.3): START sends everything and receives the initial metadata,
+// Four batches (identity.md 8.3): START sends the request and receives the initial metadata,
 // without which the status never arrives; STATUS waits for the end; MESSAGE is armed again after
-// each message. The order in which they complete is not fixed: the stream has ended when no tag is
-// outstanding.
+// each message; SEND is one more message of ours. The order in which they complete is not fixed:
+// the stream has ended when no tag is outstanding.
 #include "certmgr/grpc_stream.h"
 
 #include <limits.h>
@@ -17,7 +17,7 @@
 
 #include "base/check.h"
 
-enum tag { TAG_START, TAG_STATUS, TAG_MESSAGE, TAG_COUNT };
+enum tag { TAG_START, TAG_STATUS, TAG_MESSAGE, TAG_SEND, TAG_COUNT };
 
 struct grpc_stream {
     grpc_completion_queue *queue;
@@ -29,6 +29,7 @@ struct grpc_stream {
     grpc_metadata_array initial_metadata;
     grpc_metadata_array trailing_metadata;
     grpc_byte_buffer *received;
+    grpc_byte_buffer *waiting; // to be sent when SEND and START are back
     grpc_status_code status;
     grpc_slice details;
 };
@@ -89,26 +90,32 @@ static bool batch_start(struct grpc_stream *stream, enum tag tag, const grpc_op 
     return stream->pending[tag];
 }
 
+static grpc_byte_buffer *message_copy(struct span bytes) {
+    grpc_slice body = grpc_slice_from_copied_buffer((const char *)bytes.ptr, bytes.len);
+    grpc_byte_buffer *message = grpc_raw_byte_buffer_create(&body, 1);
+    grpc_slice_unref(body);
+    return message;
+}
+
 static bool start_start(struct grpc_stream *stream, const struct grpc_stream_options *options,
                         struct span request) {
+    bool has_metadata = options->metadata_key != NULL;
     grpc_metadata metadata = {
-        .key = grpc_slice_from_copied_string(options->metadata_key),
-        .value = grpc_slice_from_copied_string(options->metadata_value),
+        .key = grpc_slice_from_copied_string(has_metadata ? options->metadata_key : ""),
+        .value = grpc_slice_from_copied_string(has_metadata ? options->metadata_value : ""),
     };
-    grpc_slice body = grpc_slice_from_copied_buffer((const char *)request.ptr, request.len);
-    grpc_byte_buffer *message = grpc_raw_byte_buffer_create(&body, 1);
+    grpc_byte_buffer *message = message_copy(request);
     grpc_op ops[4] = {{0}};
     ops[0].op = GRPC_OP_SEND_INITIAL_METADATA;
-    ops[0].data.send_initial_metadata.count = 1;
+    ops[0].data.send_initial_metadata.count = has_metadata ? 1 : 0;
     ops[0].data.send_initial_metadata.metadata = &metadata;
     ops[1].op = GRPC_OP_SEND_MESSAGE;
     ops[1].data.send_message.send_message = message;
-    ops[2].op = GRPC_OP_SEND_CLOSE_FROM_CLIENT;
-    ops[3].op = GRPC_OP_RECV_INITIAL_METADATA;
-    ops[3].data.recv_initial_metadata.recv_initial_metadata = &stream->initial_metadata;
-    bool ok = batch_start(stream, TAG_START, ops, 4);
+    ops[2].op = GRPC_OP_RECV_INITIAL_METADATA;
+    ops[2].data.recv_initial_metadata.recv_initial_metadata = &stream->initial_metadata;
+    ops[3].op = GRPC_OP_SEND_CLOSE_FROM_CLIENT;
+    bool ok = batch_start(stream, TAG_START, ops, options->is_bidi ? 3 : 4);
     grpc_byte_buffer_destroy(message);
-    grpc_slice_unref(body);
     grpc_slice_unref(metadata.key);
     grpc_slice_unref(metadata.value);
     return ok;
@@ -159,8 +166,11 @@ struct grpc_stream *grpc_stream_open(const struct grpc_stream_options *options, 
 }
 
 static bool is_pending(const struct grpc_stream *stream) {
-    return stream->pending[TAG_START] || stream->pending[TAG_STATUS] ||
-           stream->pending[TAG_MESSAGE];
+    bool pending = false;
+    for (int tag = 0; tag < TAG_COUNT; tag++) {
+        pending |= stream->pending[tag];
+    }
+    return pending;
 }
 
 static void tag_done(struct grpc_stream *stream, void *tag) {
@@ -201,6 +211,7 @@ void grpc_stream_free(struct grpc_stream *stream) {
     }
     queue_destroy(stream->queue);
     grpc_byte_buffer_destroy(stream->received);
+    grpc_byte_buffer_destroy(stream->waiting);
     grpc_metadata_array_destroy(&stream->initial_metadata);
     grpc_metadata_array_destroy(&stream->trailing_metadata);
     grpc_slice_unref(stream->details);
@@ -255,6 +266,30 @@ static bool message_take(struct grpc_stream *stream, struct buf *message) {
     return moved;
 }
 
+// A batch with a message may not start before the one before is back. Once the stream has ended the
+// batch is refused or fails, which is as good.
+static void send_next(struct grpc_stream *stream) {
+    if (stream->waiting == NULL || stream->pending[TAG_START] || stream->pending[TAG_SEND]) {
+        return;
+    }
+    grpc_byte_buffer *message = take(&stream->waiting);
+    grpc_op op = {.op = GRPC_OP_SEND_MESSAGE};
+    op.data.send_message.send_message = message;
+    (void)batch_start(stream, TAG_SEND, &op, 1);
+    grpc_byte_buffer_destroy(message);
+}
+
+bool grpc_stream_send(struct grpc_stream *stream, struct span message) {
+    grpc_byte_buffer *copy = message_copy(message);
+    if (copy == NULL) {
+        return false;
+    }
+    grpc_byte_buffer_destroy(stream->waiting);
+    stream->waiting = copy;
+    send_next(stream);
+    return true;
+}
+
 static gpr_timespec deadline_after(int64_t timeout_ms) {
     return timeout_ms < 0 ? gpr_inf_future(GPR_CLOCK_MONOTONIC)
                           : gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
@@ -270,6 +305,7 @@ enum grpc_stream_event grpc_stream_next(struct grpc_stream *stream, int64_t time
             return GRPC_STREAM_TIMEOUT;
         }
         tag_done(stream, event.tag);
+        send_next(stream);
         if (event.tag == &stream->tags[TAG_MESSAGE] && message_take(stream, message)) {
             stream->had_message = true;
             return GRPC_STREAM_MESSAGE;

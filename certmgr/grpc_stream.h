@@ -1,5 +1,6 @@
-// One server-streaming call to a gRPC server without TLS (a local socket), as a blocking reader:
-// the thread that calls grpc_stream_next is also gRPC's poller. Each stream has its own channel,
+// One streaming call to a gRPC server without TLS (a local socket), as a blocking reader: the
+// thread that calls grpc_stream_next is also gRPC's poller. The client says one thing and listens
+// (server streaming), or more (`is_bidi`). Each stream has its own channel,
 // connection and completion queue, and never reconnects by itself. This is the client's only door
 // to gRPC core; it silences gRPC's logging, which would go to standard error.
 //
@@ -23,10 +24,11 @@ void grpc_stream_library_init(void);
 void grpc_stream_library_fini(void);
 
 struct grpc_stream_options {
-    const char *target; // "unix:///path", "ipv4:1.2.3.4:80", "ipv6:[::1]:80"
-    const char *method; // "/Service/Method"
-    const char *metadata_key;
+    const char *target;       // "unix:///path", "ipv4:1.2.3.4:80", "ipv6:[::1]:80"
+    const char *method;       // "/Service/Method"
+    const char *metadata_key; // NULL: none
     const char *metadata_value;
+    bool is_bidi;       // grpc_stream_send may be used: our side stays open
     size_t message_max; // bytes; a longer message ends the stream with RESOURCE_EXHAUSTED
     int connect_ms;     // for connecting and the HTTP/2 preface; at least 100
     int keepalive_ms;   // 0: no pings, which is right for local sockets
@@ -59,6 +61,11 @@ OWN_DEFINE(struct grpc_stream, grpc_stream_free)
 // appended to `message`, and gRPC's own copy is wiped.
 enum grpc_stream_event grpc_stream_next(struct grpc_stream *stream, int64_t timeout_ms,
                                         struct buf *message) MUST_USE;
+
+// Sends one more message of a bidirectional stream, or does so as soon as the one before is gone
+// (in grpc_stream_next). One message waits at most: a later one takes its place, so a server that
+// does not read costs no memory. False when memory is short.
+bool grpc_stream_send(struct grpc_stream *stream, struct span message) MUST_USE;
 
 // After GRPC_STREAM_ENDED.
 struct grpc_stream_end grpc_stream_end(const struct grpc_stream *stream);

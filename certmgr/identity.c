@@ -10,6 +10,7 @@ struct identity {
     atomic_uint refs;
     uint64_t generation;
     struct bundle_set *bundles;
+    struct verify_cache *verify_cache;
     size_t num_svids;
     struct svid *svids[];
 };
@@ -17,18 +18,23 @@ struct identity {
 struct identity *identity_new(uint64_t generation, struct svid *const *svids, size_t num,
                               struct bundle_set *bundles) {
     CHECK(num > 0);
+    OWNED(identity_unref)
     struct identity *identity = calloc(1, sizeof *identity + num * sizeof identity->svids[0]);
     if (identity == NULL) {
         return NULL;
     }
     atomic_init(&identity->refs, 1);
+    identity->verify_cache = verify_cache_new(bundles);
+    if (identity->verify_cache == NULL) {
+        return NULL;
+    }
     identity->generation = generation;
     identity->bundles = bundle_set_ref(bundles);
     identity->num_svids = num;
     for (size_t i = 0; i < num; i++) {
         identity->svids[i] = svid_ref(svids[i]);
     }
-    return identity;
+    return take(&identity);
 }
 
 struct identity *identity_ref(struct identity *identity) {
@@ -44,6 +50,7 @@ void identity_unref(struct identity *identity) {
     for (size_t i = 0; i < identity->num_svids; i++) {
         svid_unref(identity->svids[i]);
     }
+    verify_cache_free(identity->verify_cache);
     bundle_set_unref(identity->bundles);
     free(identity);
 }
@@ -67,6 +74,10 @@ struct svid *identity_svid_at(const struct identity *identity, size_t index) {
 
 struct bundle_set *identity_bundles(const struct identity *identity) {
     return identity->bundles;
+}
+
+struct verify_cache *identity_verify_cache(const struct identity *identity) {
+    return identity->verify_cache;
 }
 
 struct span identity_trust_domain(const struct identity *identity) {

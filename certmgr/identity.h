@@ -10,6 +10,7 @@
 
 #include "certmgr/bundle.h"
 #include "certmgr/svid.h"
+#include "certmgr/verify_cache.h"
 
 struct identity;
 
@@ -26,6 +27,7 @@ struct svid *identity_svid(const struct identity *identity); // the one in use; 
 size_t identity_num_svids(const struct identity *identity);
 struct svid *identity_svid_at(const struct identity *identity, size_t index); // borrowed
 struct bundle_set *identity_bundles(const struct identity *identity);         // borrowed
+struct verify_cache *identity_verify_cache(const struct identity *identity);  // over the bundles
 struct span identity_trust_domain(const struct identity *identity);           // of the SVID in use
 
 #endif

@@ -55,3 +55,15 @@ enum revocation_verdict revocation_check(const STACK_OF(X509_CRL) * crls,
     }
     return REVOCATION_GOOD;
 }
+
+int64_t revocation_next_end(const STACK_OF(X509_CRL) * crls, int64_t now) {
+    int64_t first = INT64_MAX;
+    for (size_t i = 0; i < sk_X509_CRL_num(crls); i++) {
+        const ASN1_TIME *next = X509_CRL_get0_nextUpdate(sk_X509_CRL_value(crls, i));
+        int64_t end = 0;
+        if (next != NULL && ASN1_TIME_to_posix(next, &end) && end > now && end < first) {
+            first = end;
+        }
+    }
+    return first;
+}

@@ -19,4 +19,8 @@ enum revocation_verdict {
 enum revocation_verdict revocation_check(const STACK_OF(X509_CRL) * crls,
                                          const STACK_OF(X509) * chain, int64_t now);
 
+// The first moment after `now` (Unix seconds) at which a CRL that is current ends, so that a chain
+// which was good may be stale; INT64_MAX when there is none.
+int64_t revocation_next_end(const STACK_OF(X509_CRL) * crls, int64_t now);
+
 #endif

@@ -1,9 +1,11 @@
-// The SPIFFE Workload API as a source: FetchX509SVID on gRPC core, in its own thread, reconnecting
-// as SPIFFE_Workload_API.md and the codes in reference say (identity.md 1.3): UNAVAILABLE and
-// stream ends are retried with backoff and jitter (at most 30 s; at most 1 s while nobody listens),
-// PERMISSION_DENIED withdraws and is retried, INVALID_ARGUMENT and UNIMPLEMENTED end it until
-// source_refresh. A response without SVIDs withdraws too. A message that does not decode is
-// reported and otherwise ignored.
+// The SPIFFE Workload API as a source: FetchX509SVID in a thread of its own (stream_source.h),
+// reconnecting as SPIFFE_Workload_API.md and the codes in reference say (identity.md 1.3):
+// UNAVAILABLE and stream ends are retried with backoff and jitter (at most 30 s; at most 1 s while
+// nobody listens), PERMISSION_DENIED withdraws and is retried, INVALID_ARGUMENT and UNIMPLEMENTED
+// end it until source_refresh. A response without SVIDs withdraws too. A message that does not
+// decode is reported and otherwise ignored. FetchX509Bundles is not asked: its bundles and CRLs
+// come in each FetchX509SVID response too, and in one message with the SVIDs, so that there is
+// never a moment with one and without the other.
 #ifndef CERTMGR_SOURCE_WORKLOAD_H
 #define CERTMGR_SOURCE_WORKLOAD_H
 

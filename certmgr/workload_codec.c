@@ -2,53 +2,13 @@
 // a private key, is wiped as it is given back; what the update keeps are plain copies.
 #include "certmgr/workload_codec.h"
 
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "certmgr/proto_budget.h"
 #include "proto/workload.pb-c.h"
 
 #define TRUST_DOMAIN_ID_MAX 2048 // bytes of a map's key; longer than any SPIFFE ID is no ID
-
-// --- the budgeted allocator ---
-
-struct budget {
-    size_t left;
-};
-
-static void *budget_alloc(void *arg, size_t size) {
-    struct budget *budget = arg;
-    if (size > budget->left) {
-        return NULL;
-    }
-    void *mem = malloc(size);
-    if (mem == NULL) {
-        return NULL;
-    }
-    size_t usable = malloc_usable_size(mem);
-    if (usable > budget->left) {
-        free(mem);
-        return NULL;
-    }
-    budget->left -= usable;
-    return mem;
-}
-
-static void budget_free(void *arg, void *mem) {
-    struct budget *budget = arg;
-    if (mem == NULL) {
-        return;
-    }
-    size_t usable = malloc_usable_size(mem);
-    budget->left += usable;
-    explicit_bzero(mem, usable);
-    free(mem);
-}
-
-static ProtobufCAllocator budget_allocator(struct budget *budget) {
-    return (ProtobufCAllocator){
-        .alloc = budget_alloc, .free = budget_free, .allocator_data = budget};
-}
 
 // --- decoding ---
 
@@ -219,8 +179,8 @@ struct update *workload_decode_svids(struct span message, struct err *err) {
     if (!size_check(message.len, err)) {
         return NULL;
     }
-    struct budget budget = {.left = WORKLOAD_DECODE_BUDGET(message.len)};
-    ProtobufCAllocator allocator = budget_allocator(&budget);
+    struct proto_budget budget = {.left = WORKLOAD_DECODE_BUDGET(message.len)};
+    ProtobufCAllocator allocator = PROTO_BUDGET_ALLOCATOR(&budget);
     X509SVIDResponse *in = x509_svidresponse__unpack(&allocator, message.len, message.ptr);
     if (in == NULL) {
         unpack_failed("X509SVIDResponse", err);
@@ -252,8 +212,8 @@ struct update *workload_decode_bundles(struct span message, struct err *err) {
     if (!size_check(message.len, err)) {
         return NULL;
     }
-    struct budget budget = {.left = WORKLOAD_DECODE_BUDGET(message.len)};
-    ProtobufCAllocator allocator = budget_allocator(&budget);
+    struct proto_budget budget = {.left = WORKLOAD_DECODE_BUDGET(message.len)};
+    ProtobufCAllocator allocator = PROTO_BUDGET_ALLOCATOR(&budget);
     X509BundlesResponse *in = x509_bundles_response__unpack(&allocator, message.len, message.ptr);
     if (in == NULL) {
         unpack_failed("X509BundlesResponse", err);

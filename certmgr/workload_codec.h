@@ -1,6 +1,6 @@
 // The messages of the SPIFFE Workload API (X.509 part, identity.md 1.1) to and from updates: bytes
 // in, a value out, no I/O. It knows the wire's rules only; certificates and SPIFFE IDs are judged
-// by the store. This is certmgr's only door to protobuf-c.
+// by the store.
 #ifndef CERTMGR_WORKLOAD_CODEC_H
 #define CERTMGR_WORKLOAD_CODEC_H
 
@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/own.h"
 #include "base/span.h"
+#include "certmgr/proto_budget.h"
 #include "certmgr/update.h"
 
 #define WORKLOAD_MESSAGE_MAX (4 * 1024 * 1024) // bytes of one message, both ways
@@ -16,9 +17,8 @@
 #define WORKLOAD_CRLS_MAX 1024
 
 // What decoding a message of `len` bytes may allocate at any time beside the update itself (which
-// takes at most as much as the message, plus its bounded arrays): protobuf-c alone would take up
-// to 80 times the message.
-#define WORKLOAD_DECODE_BUDGET(len) (64 * (size_t)1024 + 8 * (size_t)(len))
+// takes at most as much as the message, plus its bounded arrays).
+#define WORKLOAD_DECODE_BUDGET(len) PROTO_BUDGET_FOR(len)
 
 // X509SVIDResponse. A response without any SVID gives `withdrawn` (an absent field means removed).
 // A mandatory field that is empty, or more than the limits above, is an error and the whole message

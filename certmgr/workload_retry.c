@@ -43,8 +43,22 @@ static const struct code_row CODES[] = {
                                    "retrying; see the log of the source"},
 };
 
+// SPIRE and Istio answer so to a name that they do not have (yet).
+static const struct code_row SDS_INVALID_ARGUMENT = {
+    "INVALID_ARGUMENT", VERDICT_RETRY,
+    "retrying; check identity.sds.certificate and identity.sds.bundle, and that this workload is "
+    "registered"};
+static const struct code_row SDS_UNIMPLEMENTED = {
+    "UNIMPLEMENTED", VERDICT_STOP, "not retrying; check that identity.endpoint is an SDS server"};
+
 // A code that the standard does not know is UNKNOWN (grpc/grpc: doc/statuscodes.md).
-static const struct code_row *code_row(int code) {
+static const struct code_row *code_row(enum workload_service service, int code) {
+    if (service == WORKLOAD_SERVICE_SDS && code == GRPC_CODE_INVALID_ARGUMENT) {
+        return &SDS_INVALID_ARGUMENT;
+    }
+    if (service == WORKLOAD_SERVICE_SDS && code == GRPC_CODE_UNIMPLEMENTED) {
+        return &SDS_UNIMPLEMENTED;
+    }
     size_t num = sizeof(CODES) / sizeof(CODES[0]);
     return code >= 0 && (size_t)code < num ? &CODES[code] : &CODES[GRPC_CODE_UNKNOWN];
 }
@@ -64,7 +78,7 @@ static int64_t backoff_ms(unsigned failures, int64_t max, uint32_t random) {
 
 struct workload_decision workload_retry_decide(struct workload_retry *retry,
                                                const struct workload_end *end, uint32_t random) {
-    enum verdict verdict = code_row(end->code)->verdict;
+    enum verdict verdict = code_row(end->service, end->code)->verdict;
     if (end->message_seen) {
         retry->failures = 0;
     }
@@ -90,7 +104,7 @@ struct workload_decision workload_retry_decide(struct workload_retry *retry,
 }
 
 void workload_retry_explain(const struct workload_end *end, char *out, size_t out_len) {
-    const struct code_row *row = code_row(end->code);
+    const struct code_row *row = code_row(end->service, end->code);
     bool has_details = end->details != NULL && end->details[0] != '\0';
     const char *details = has_details ? end->details : "no details given";
     if (!end->reached && row->verdict == VERDICT_RETRY) {

@@ -1,5 +1,6 @@
-// What to do after a Workload API stream has ended: retry or stop, when, and what to tell people
-// (SPIFFE_Workload_API.md section 5; identity.md 1.3). Pure: no clock, no I/O.
+// What to do after a stream of a Workload API or an SDS server has ended: retry or stop, when, and
+// what to tell people (SPIFFE_Workload_API.md section 5; identity.md 1.3 and 2). Pure: no clock, no
+// I/O.
 #ifndef CERTMGR_WORKLOAD_RETRY_H
 #define CERTMGR_WORKLOAD_RETRY_H
 
@@ -21,7 +22,11 @@ struct workload_retry { // zeroed to begin with
     unsigned failures;  // in a row, without a message
 };
 
-struct workload_end {     // how a stream ended
+// Where the same code means something else.
+enum workload_service { WORKLOAD_SERVICE_SPIFFE, WORKLOAD_SERVICE_SDS };
+
+struct workload_end { // how a stream ended
+    enum workload_service service;
     int code;             // enum grpc_code
     bool reached;         // the server was connected to
     bool message_seen;    // a message was received and decoded

@@ -75,12 +75,7 @@ bool x509_der_serial(const X509 *cert, char *out, size_t out_size) {
     return true;
 }
 
-bool x509_der_key_is_accepted(const X509 *cert) {
-    EVP_PKEY *key OWNED(EVP_PKEY_free) = X509_get_pubkey(unconst(cert));
-    if (key == NULL) {
-        ERR_clear_error();
-        return false;
-    }
+bool x509_der_public_key_is_accepted(const EVP_PKEY *key) {
     if (EVP_PKEY_id(key) == EVP_PKEY_EC) {
         const EC_GROUP *group = EC_KEY_get0_group(EVP_PKEY_get0_EC_KEY(key));
         int curve = EC_GROUP_get_curve_name(group);
@@ -91,6 +86,15 @@ bool x509_der_key_is_accepted(const X509 *cert) {
         return bits >= RSA_BITS_MIN && bits <= RSA_BITS_MAX;
     }
     return false;
+}
+
+bool x509_der_key_is_accepted(const X509 *cert) {
+    EVP_PKEY *key OWNED(EVP_PKEY_free) = X509_get_pubkey(unconst(cert));
+    if (key == NULL) {
+        ERR_clear_error();
+        return false;
+    }
+    return x509_der_public_key_is_accepted(key);
 }
 
 bool x509_der_signature_is_accepted(const X509 *cert) {

@@ -37,6 +37,7 @@ bool x509_der_serial(const X509 *cert, char *out, size_t out_size) MUST_USE;
 
 // P-256, P-384 or RSA of 2048 to 4096 bits.
 bool x509_der_key_is_accepted(const X509 *cert);
+bool x509_der_public_key_is_accepted(const EVP_PKEY *key);
 // ECDSA or RSA with SHA-256 or better.
 bool x509_der_signature_is_accepted(const X509 *cert);
 

@@ -39,7 +39,8 @@ struct config_identity {
     char *spiffe_id;
     bool close_at_expiry;
     char *state_directory; // NULL: nothing is kept across a restart
-    int64_t lifetime_ms;   // to ask for, where the source signs requests
+    bool has_lifetime;
+    int64_t lifetime_ms; // to ask for, where the source signs requests
     struct identity_sds sds;
     struct identity_istio_ca istio_ca;
     struct identity_files files;

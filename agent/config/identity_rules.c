@@ -29,9 +29,12 @@ struct needed_key {
 };
 
 static const struct needed_key needed_keys[] = {
-    {IDENTITY_ISTIO_CA, "istioCa", "address"},  {IDENTITY_ISTIO_CA, "istioCa", "rootsFile"},
-    {IDENTITY_ISTIO_CA, "istioCa", "tokenFile"}, {IDENTITY_FILES, "files", "certificate"},
-    {IDENTITY_FILES, "files", "key"},            {IDENTITY_FILES, "files", "bundle"},
+    {IDENTITY_ISTIO_CA, "istioCa", "address"},
+    {IDENTITY_ISTIO_CA, "istioCa", "rootsFile"},
+    {IDENTITY_ISTIO_CA, "istioCa", "tokenFile"},
+    {IDENTITY_FILES, "files", "certificate"},
+    {IDENTITY_FILES, "files", "key"},
+    {IDENTITY_FILES, "files", "bundle"},
 };
 
 static void check_foreign_keys(enum identity_source source, const struct yaml_tree_node *identity,

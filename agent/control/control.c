@@ -159,12 +159,38 @@ static bool start_shared(struct control *control, struct err *err) {
     return true;
 }
 
+// Whether the redirect rules of this configuration leave our own connections alone.
+static bool is_excluded(const struct config_intercept *intercept) {
+    if (intercept->num_app_uids == 0) {
+        return geteuid() == intercept->uid;
+    }
+    for (size_t i = 0; i < intercept->num_app_uids; i++) {
+        if (intercept->app_uids[i] == geteuid()) {
+            return geteuid() == intercept->uid;
+        }
+    }
+    return true;
+}
+
+// Decided once: the uid does not change, and a reload that changes intercept.uid changes no rule.
+static void look_for_loops(struct control *control) {
+    const struct config_intercept *intercept = &control->config->intercept;
+    control->shared.may_loop = control->config->outbound.listen.num > 0 && !is_excluded(intercept);
+    if (control->shared.may_loop) {
+        log_msg(LOG_WARN, "uid_differs",
+                "this process has uid %u but intercept.uid is %u: `pavise intercept up` would "
+                "redirect our own connections; such loops are refused",
+                geteuid(), intercept->uid);
+    }
+}
+
 static bool start_workers(struct control *control, struct err *err) {
     control->workers = calloc(control->num_workers, sizeof(*control->workers));
     if (control->workers == NULL) {
         return ERR_NO_MEMORY(err, "starting");
     }
     fd_budget_init(&control->shared.fds);
+    look_for_loops(control);
     for (unsigned i = 0; i < control->num_workers; i++) {
         struct worker_orders *orders = new_orders(control, false);
         if (orders == NULL) {

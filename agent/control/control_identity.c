@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/control/control_internal.h"
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "certmgr/source_workload.h"
@@ -29,9 +30,22 @@ static void log_problem(const char *event, const char *detail) {
     log_end(&line);
 }
 
+struct tls_context *control_identity_context(struct identity *identity, const struct config *config,
+                                             struct err *err) {
+    struct buf policy = {0};
+    struct tls_context *context = NULL;
+    if (config_render_json(config, &policy)) {
+        context = tls_context_new(identity, buf_span(&policy), err);
+    } else {
+        ERR_NO_MEMORY(err, "preparing TLS");
+    }
+    buf_fini(&policy);
+    return context;
+}
+
 static void use_identity(struct control *control, struct identity *identity) {
     struct err err = {0};
-    struct tls_context *context = tls_context_new(identity, &err);
+    struct tls_context *context = control_identity_context(identity, control->config, &err);
     if (context == NULL) {
         log_problem("identity_refused", err.msg); // the last good one stays
         return;

@@ -51,6 +51,10 @@ bool control_identity_start(struct control *control, struct err *err) MUST_USE;
 // Starts another source when the endpoint differs; the identity in force stays until it delivers.
 bool control_identity_reload(struct control *control, const struct config *config,
                              struct err *err) MUST_USE;
+// The TLS context of `identity` under the policy of `config`, whose whole text stands for it: no
+// TLS session outlives a reload that changes something.
+struct tls_context *control_identity_context(struct identity *identity, const struct config *config,
+                                             struct err *err) MUST_USE;
 void control_identity_stop(struct control *control);
 
 // control_reload.c

@@ -27,12 +27,44 @@ static void refuse(struct control *control, struct span why) {
     log_lines(LOG_ERROR, "reload_refused", why);
 }
 
-// Everything that can fail. Outputs are owned by the caller.
-static bool prepare(struct control *control, struct config *config, struct listener_set **listeners,
-                    struct err *err) {
-    *listeners = listener_set_new(config, control->num_workers, true, control->listeners, err);
-    return *listeners != NULL && status_server_reconfigure(control->status, config, err) &&
-           control_identity_reload(control, config, err);
+// What a reload changes.
+struct next {
+    struct config *config;
+    struct listener_set *listeners;
+    struct tls_context *context; // NULL without an identity
+};
+
+static void next_free(struct next *next) {
+    tls_context_unref(next->context);
+    listener_set_unref(next->listeners);
+    config_unref(next->config);
+}
+
+static bool prepare_context(const struct control *control, struct next *next, struct err *err) {
+    if (control->context == NULL) {
+        return true;
+    }
+    struct identity *identity = tls_context_identity(control->context);
+    next->context = control_identity_context(identity, next->config, err);
+    return next->context != NULL;
+}
+
+// Everything that can fail.
+static bool prepare(struct control *control, struct next *next, struct err *err) {
+    next->listeners =
+        listener_set_new(next->config, control->num_workers, true, control->listeners, err);
+    return next->listeners != NULL && prepare_context(control, next, err) &&
+           status_server_reconfigure(control->status, next->config, err) &&
+           control_identity_reload(control, next->config, err);
+}
+
+static void swap(struct control *control, struct next *next) {
+    struct next old = {
+        .config = control->config, .listeners = control->listeners, .context = control->context};
+    control->config = next->config;
+    control->listeners = next->listeners;
+    control->context = next->context;
+    *next = old;
 }
 
 void control_reload(struct control *control) {
@@ -42,28 +74,23 @@ void control_reload(struct control *control) {
     }
     struct buf errors = {0};
     struct buf warnings = {0};
-    struct config *config = config_load(control->config_path, &errors, &warnings);
-    struct listener_set *listeners = NULL;
+    struct next next = {.config = config_load(control->config_path, &errors, &warnings)};
     struct err err = {0};
     log_lines(LOG_WARN, "configuration", buf_span(&warnings));
-    if (config == NULL) {
+    if (next.config == NULL) {
         refuse(control, buf_span(&errors));
-    } else if (!prepare(control, config, &listeners, &err)) {
+    } else if (!prepare(control, &next, &err)) {
         refuse(control, span_of_text(err.msg));
-        listener_set_unref(listeners);
-        config_unref(config);
     } else {
-        config_unref(control->config);
-        control->config = config;
-        listener_set_unref(control->listeners);
-        control->listeners = listeners;
-        log_set_level(config->log_level);
-        log_set_format(config->log_format);
+        swap(control, &next);
+        log_set_level(control->config->log_level);
+        log_set_format(control->config->log_format);
         control->reload =
             (struct reload_view){.last_successful = true, .last_success_ms = clock_wall_ms()};
         control_command_workers(control, false);
         log_msg(LOG_INFO, "reload_done", "%s", control->config_path);
     }
+    next_free(&next);
     buf_fini(&errors);
     buf_fini(&warnings);
 }

@@ -273,19 +273,20 @@ void destinations_pin(struct destinations *destinations, const struct netaddr *a
 }
 
 void destinations_miss(struct destinations *destinations, const struct netaddr *addr,
-                       bool plaintext, const char *why, int64_t now_ms, int64_t for_ms) {
+                       const struct destination_miss *miss, int64_t now_ms) {
     pthread_mutex_lock(&destinations->mutex);
     struct entry *entry = find(destinations, addr);
     if (entry == NULL || entry->state != DESTINATION_PINNED || entry->until_ms <= now_ms) {
         entry = remember(destinations, addr,
-                         plaintext ? DESTINATION_PLAINTEXT : DESTINATION_UNREACHABLE, now_ms,
-                         now_ms + for_ms);
+                         miss->plaintext ? DESTINATION_PLAINTEXT : DESTINATION_UNREACHABLE, now_ms,
+                         now_ms + miss->for_ms);
         if (entry != NULL) {
             replace_text(&entry->peer_id, NULL, 0);
         }
     }
-    if (entry != NULL) { // a pin too says why its tunnel port is silent
-        replace_text(&entry->last_error, why, sizeof((struct destination_view *)0)->last_error - 1);
+    if (entry != NULL) { // a pin too says miss->why its tunnel port is silent
+        replace_text(&entry->last_error, miss->why,
+                     sizeof((struct destination_view *)0)->last_error - 1);
     }
     pthread_mutex_unlock(&destinations->mutex);
 }

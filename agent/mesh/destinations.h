@@ -36,8 +36,13 @@ enum destination_state destinations_look_up(struct destinations *destinations,
 void destinations_pin(struct destinations *destinations, const struct netaddr *addr,
                       const struct spiffe_id *peer, int64_t now_ms, int64_t pin_for_ms);
 // The tunnel port did not answer. Never replaces a pin that has not ended.
+struct destination_miss {
+    bool plaintext; // may be passed in plain text meanwhile
+    const char *why;
+    int64_t for_ms; // how long this is believed
+};
 void destinations_miss(struct destinations *destinations, const struct netaddr *addr,
-                       bool plaintext, const char *why, int64_t now_ms, int64_t for_ms);
+                       const struct destination_miss *miss, int64_t now_ms);
 // POST /destinations/forget: false when nothing is remembered.
 bool destinations_forget(struct destinations *destinations, const struct netaddr *addr);
 // Appends what is remembered and has not ended.

@@ -6,6 +6,7 @@
 
 #include <openssl/err.h>
 #include <openssl/pool.h>
+#include <openssl/sha.h>
 #include <openssl/ssl.h>
 
 #include "agent/tls/tls_error.h"
@@ -19,6 +20,7 @@
 struct tls_context {
     atomic_uint num_refs;
     struct identity *identity;
+    struct session_cache *sessions;
     SSL_CTX *ssl[TLS_USE_COUNT];
 };
 
@@ -74,11 +76,48 @@ static bool set_protocol(SSL_CTX *ctx, enum tls_use use) {
     return use != TLS_MESH_CLIENT || SSL_CTX_set_alpn_protos(ctx, alpn_h2, sizeof(alpn_h2)) == 0;
 }
 
-// BoringSSL's servers never verify again on resumption (threats class 1), so there is none: no
-// tickets, and no cache either, which TLS 1.2 would use without tickets.
-static void set_no_resumption(SSL_CTX *ctx) {
-    SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
-    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+static void hash_sized(SHA256_CTX *sha, const uint8_t *bytes, size_t len) {
+    uint64_t size = len;
+    SHA256_Update(sha, &size, sizeof(size));
+    SHA256_Update(sha, bytes, len);
+}
+
+// All that a session's validity rests on. A server resumes no session of another context, so that a
+// change of any of it makes a full handshake of every ticket that is about (threats class 1).
+static void compute_session_context(enum tls_use use, const struct identity *identity,
+                                    struct span policy, uint8_t out[SHA256_DIGEST_LENGTH]) {
+    size_t num_chain = 0;
+    CRYPTO_BUFFER *const *chain = svid_chain(identity_svid(identity), &num_chain);
+    SHA256_CTX sha;
+    SHA256_Init(&sha);
+    uint8_t kind = (uint8_t)use;
+    SHA256_Update(&sha, &kind, sizeof(kind));
+    SHA256_Update(&sha, bundle_set_digest(identity_bundles(identity)), SHA256_DIGEST_LENGTH);
+    hash_sized(&sha, policy.ptr, policy.len);
+    for (size_t i = 0; i < num_chain; i++) {
+        hash_sized(&sha, CRYPTO_BUFFER_data(chain[i]), CRYPTO_BUFFER_len(chain[i]));
+    }
+    SHA256_Final(out, &sha);
+}
+
+// Tickets only: a server keeps no session itself. The ticket keys are BoringSSL's: made for this
+// SSL_CTX, gone with it, renewed every two days. What a client keeps is in our own cache.
+static bool set_resumption(SSL_CTX *ctx, enum tls_use use, const struct identity *identity,
+                           struct span policy) {
+    uint8_t session_context[SHA256_DIGEST_LENGTH];
+    compute_session_context(use, identity, policy, session_context);
+    SSL_CTX_set_early_data_enabled(ctx, 0);
+    SSL_CTX_set_timeout(ctx, TLS_SESSION_LIFETIME_S);
+    SSL_CTX_set_session_psk_dhe_timeout(ctx, TLS_SESSION_LIFETIME_S);
+    SSL_CTX_set_num_tickets(ctx, 1);
+    if (use == TLS_MESH_SERVER) {
+        SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+    } else {
+        SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+        SSL_CTX_sess_set_new_cb(ctx, tls_verify_keep_session);
+        SSL_CTX_set_reverify_on_resume(ctx, 1);
+    }
+    return SSL_CTX_set_session_id_context(ctx, session_context, sizeof(session_context)) == 1;
 }
 
 static bool set_up(SSL_CTX *ctx, enum tls_use use, struct svid *svid) {
@@ -86,7 +125,6 @@ static bool set_up(SSL_CTX *ctx, enum tls_use use, struct svid *svid) {
     CRYPTO_BUFFER *const *chain = svid_chain(svid, &num_chain);
     pthread_once(&pool_once, pool_make);
     SSL_CTX_set0_buffer_pool(ctx, pool);
-    set_no_resumption(ctx);
     SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_max_cert_list(ctx, CERT_LIST_MAX);
     SSL_CTX_set_custom_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
@@ -95,7 +133,8 @@ static bool set_up(SSL_CTX *ctx, enum tls_use use, struct svid *svid) {
            SSL_CTX_set_chain_and_key(ctx, chain, num_chain, svid_key(svid), NULL);
 }
 
-struct tls_context *tls_context_new(struct identity *identity, struct err *err) {
+struct tls_context *tls_context_new(struct identity *identity, struct span policy,
+                                    struct err *err) {
     OWNED(tls_context_unref) struct tls_context *context = calloc(1, sizeof(*context));
     if (context == NULL) {
         ERR_NO_MEMORY(err, "preparing TLS");
@@ -103,10 +142,16 @@ struct tls_context *tls_context_new(struct identity *identity, struct err *err) 
     }
     atomic_init(&context->num_refs, 1);
     context->identity = identity_ref(identity);
+    context->sessions = session_cache_new();
+    if (context->sessions == NULL) {
+        ERR_NO_MEMORY(err, "preparing TLS");
+        return NULL;
+    }
     ERR_clear_error();
     for (int use = 0; use < TLS_USE_COUNT; use++) {
         SSL_CTX *ctx = context->ssl[use] = SSL_CTX_new(TLS_with_buffers_method());
-        if (ctx == NULL || !set_up(ctx, (enum tls_use)use, identity_svid(identity))) {
+        if (ctx == NULL || !set_up(ctx, (enum tls_use)use, identity_svid(identity)) ||
+            !set_resumption(ctx, (enum tls_use)use, identity, policy)) {
             struct tls_error why;
             tls_error_take(&why, false);
             ERR_SET(err, ERR_INPUT, "TLS cannot use the identity %s: %s",
@@ -135,6 +180,7 @@ void tls_context_unref(struct tls_context *context) {
     for (int use = 0; use < TLS_USE_COUNT; use++) {
         SSL_CTX_free(context->ssl[use]);
     }
+    session_cache_free(context->sessions);
     identity_unref(context->identity);
     free(context);
 }
@@ -145,4 +191,8 @@ struct identity *tls_context_identity(const struct tls_context *context) {
 
 SSL_CTX *tls_context_ssl(const struct tls_context *context, enum tls_use use) {
     return context->ssl[use];
+}
+
+struct session_cache *tls_context_sessions(const struct tls_context *context) {
+    return context->sessions;
 }

@@ -7,6 +7,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
+#include "agent/tls/session_cache.h"
 #include "agent/tls/tls_bio.h"
 #include "agent/tls/tls_error.h"
 #include "agent/tls/tls_verify.h"
@@ -35,6 +36,28 @@ struct tls_stream {
     char *error;
 };
 
+// Offers the newest session there is. BoringSSL drops it when its time is over.
+static void offer_session(struct tls_stream *stream, const struct tls_expectation *expect) {
+    if (stream->use == TLS_MESH_SERVER || expect->addr == NULL) {
+        return;
+    }
+    struct session_endpoint endpoint = {
+        .use = stream->use,
+        .addr = expect->addr,
+        .server_name = expect->server_name,
+        .peers = expect->peers,
+        .num_peers = expect->num_peers,
+    };
+    struct tls_verifier *verifier = &stream->verifier;
+    verifier->sessions = tls_context_sessions(stream->context);
+    session_cache_key(&endpoint, verifier->session_key);
+    SSL_SESSION *session = session_cache_take(verifier->sessions, verifier->session_key);
+    if (session != NULL) {
+        SSL_set_session(stream->ssl, session);
+        SSL_SESSION_free(session);
+    }
+}
+
 static bool set_up(struct tls_stream *stream, const struct tls_expectation *expect) {
     struct tls_verifier *verifier = &stream->verifier;
     verifier->identity = tls_context_identity(stream->context);
@@ -56,6 +79,7 @@ static bool set_up(struct tls_stream *stream, const struct tls_expectation *expe
     if (!SSL_set_app_data(stream->ssl, verifier)) {
         return false;
     }
+    offer_session(stream, expect);
     if (stream->use != TLS_MUTUAL_CLIENT || expect->server_name == NULL) {
         return true;
     }
@@ -194,6 +218,12 @@ static bool has_h2(const struct tls_stream *stream) {
 
 // Nothing is read or written before this has said yes.
 static enum tls_status finish_handshake(struct tls_stream *stream) {
+    uint8_t alert = SSL_AD_CERTIFICATE_REQUIRED;
+    if (SSL_session_reused(stream->ssl) &&
+        tls_verify_resumed(stream->ssl, &alert) != ssl_verify_ok) {
+        const char *detail = stream->verifier.detail;
+        return refuse(stream, alert, detail != NULL ? detail : "the peer has not been verified");
+    }
     if (!stream->verifier.is_verified || stream->verifier.is_not_accepted) {
         stream->verifier.result = VERIFY_NO_CERTIFICATE;
         return refuse(stream, SSL_AD_CERTIFICATE_REQUIRED, "the peer has not been verified");
@@ -335,6 +365,10 @@ enum verify_result tls_stream_reverify(const struct tls_stream *stream,
         tls_verify_chain(&stream->verifier, stream->ssl, identity, now, &again, err);
     ERR_clear_error();
     return result;
+}
+
+bool tls_stream_is_resumed(const struct tls_stream *stream) {
+    return SSL_session_reused(stream->ssl) == 1;
 }
 
 const char *tls_stream_version(const struct tls_stream *stream) {

@@ -13,6 +13,7 @@
 #include "agent/tls/tls_context.h"
 #include "agent/tls/tls_scratch.h"
 #include "base/err.h"
+#include "base/netaddr.h"
 #include "base/span.h"
 #include "certmgr/verify.h"
 
@@ -30,6 +31,10 @@ struct tls_expectation {
     bool (*accept)(void *arg, const struct peer *peer);
     void *arg;
     const char *server_name; // TLS_MUTUAL_CLIENT: SNI and DNS name; NULL: verify by SPIFFE ID
+    // Clients: sessions are resumed with the same address and the same acceptable identities only.
+    const struct netaddr *addr; // NULL: no session is resumed or kept
+    char *const *peers;
+    size_t num_peers;
 };
 
 struct tls_stream;
@@ -88,6 +93,7 @@ struct tls_context *tls_stream_context(const struct tls_stream *stream); // borr
 enum verify_result tls_stream_reverify(const struct tls_stream *stream,
                                        const struct identity *identity, int64_t now,
                                        struct err *err);
+bool tls_stream_is_resumed(const struct tls_stream *stream);     // no certificate crossed the wire
 const char *tls_stream_version(const struct tls_stream *stream); // "TLSv1.3"; static text
 const char *tls_stream_cipher(const struct tls_stream *stream);  // "TLS_AES_128_GCM_SHA256"
 const char *tls_stream_group(const struct tls_stream *stream);   // "X25519"; "" before

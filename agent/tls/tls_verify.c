@@ -8,6 +8,8 @@
 
 #include "base/clock.h"
 #include "base/span.h"
+#include "certmgr/svid.h"
+#include "certmgr/verify_cache.h"
 
 void tls_verifier_fini(struct tls_verifier *verifier) {
     free(verifier->server_name);
@@ -55,13 +57,15 @@ enum verify_result tls_verify_chain(const struct tls_verifier *verifier, const S
     for (size_t i = 0; i < num_chain; i++) {
         chain[i] = sk_CRYPTO_BUFFER_value(presented, i);
     }
-    const struct bundle_set *bundles = identity_bundles(identity);
-    if (verifier->server_name != NULL) {
-        return verify_server_name(bundles, identity_trust_domain(identity),
-                                  span_of_text(verifier->server_name), chain, num_chain, now, out,
-                                  err);
-    }
-    return verify_peer(bundles, chain, num_chain, verifier->role, now, out, err);
+    struct verify_cache_question question = {
+        .chain = chain,
+        .num_chain = num_chain,
+        .role = verifier->role,
+        .dns_name = span_of_text(verifier->server_name),
+        .trust_domain = identity_trust_domain(identity),
+        .now = now,
+    };
+    return verify_cache_ask(identity_verify_cache(identity), &question, out, err);
 }
 
 static void keep_detail(struct tls_verifier *verifier, const char *sentence) {
@@ -82,11 +86,24 @@ static bool is_accepted(struct tls_verifier *verifier) {
     return false;
 }
 
-static enum ssl_verify_result_t judge(struct tls_verifier *verifier, const SSL *ssl,
-                                      uint8_t *out_alert) {
+// A session must not outlive a certificate that it rests on. A resumed one brings its bound along:
+// tickets that are renewed do not extend it.
+static void limit_session(const struct tls_verifier *verifier, SSL *ssl, int64_t now) {
+    if (SSL_session_reused(ssl)) {
+        return;
+    }
+    int64_t end = svid_not_after(identity_svid(verifier->identity));
+    end = verifier->peer.not_after < end ? verifier->peer.not_after : end;
+    int64_t left = end > now ? end - now : 0;
+    left = left < TLS_SESSION_LIFETIME_S ? left : TLS_SESSION_LIFETIME_S;
+    SSL_SESSION_set_timeout(SSL_get_session(ssl), (uint32_t)left);
+}
+
+static enum ssl_verify_result_t judge(struct tls_verifier *verifier, SSL *ssl, uint8_t *out_alert) {
     struct err err = {0};
+    int64_t now = clock_wall_s();
     verifier->result =
-        tls_verify_chain(verifier, ssl, verifier->identity, clock_wall_s(), &verifier->peer, &err);
+        tls_verify_chain(verifier, ssl, verifier->identity, now, &verifier->peer, &err);
     if (verifier->result != VERIFY_OK) {
         keep_detail(verifier,
                     err.msg[0] != '\0' ? err.msg : verify_result_sentence(verifier->result));
@@ -98,6 +115,7 @@ static enum ssl_verify_result_t judge(struct tls_verifier *verifier, const SSL *
         *out_alert = SSL_AD_ACCESS_DENIED;
         return ssl_verify_invalid;
     }
+    limit_session(verifier, ssl, now);
     return ssl_verify_ok;
 }
 
@@ -111,4 +129,24 @@ enum ssl_verify_result_t tls_verify_callback(SSL *ssl, uint8_t *out_alert) {
     // X509 calls leave entries behind even where they succeed, and SSL_get_error would read them.
     ERR_clear_error();
     return verdict;
+}
+
+enum ssl_verify_result_t tls_verify_resumed(SSL *ssl, uint8_t *out_alert) {
+    const struct tls_verifier *verifier = SSL_get_app_data(ssl);
+    if (verifier != NULL && verifier->is_verified && !verifier->is_not_accepted) {
+        return ssl_verify_ok; // a client, whose library has called back
+    }
+    return tls_verify_callback(ssl, out_alert);
+}
+
+// Without the extended master secret a TLS 1.2 session is not bound to its handshake (RFC 7627).
+int tls_verify_keep_session(SSL *ssl, SSL_SESSION *session) {
+    struct tls_verifier *verifier = SSL_get_app_data(ssl);
+    if (verifier == NULL || verifier->sessions == NULL || !verifier->is_verified ||
+        verifier->is_not_accepted ||
+        (SSL_version(ssl) < TLS1_3_VERSION && !SSL_get_extms_support(ssl))) {
+        return 0;
+    }
+    session_cache_put(verifier->sessions, verifier->session_key, session);
+    return 1; // it is the cache's
 }

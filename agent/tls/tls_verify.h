@@ -1,5 +1,7 @@
 // Verifying the peer of a TLS connection inside its handshake: BoringSSL's custom verify callback,
 // certmgr's verifier, then the caller's own judgement, and the alert that fits.
+// Resumption is its business too: it bounds how long a session lives, verifies the stored chain of
+// a resumed one, and keeps a client's sessions.
 // A tls_verifier is embedded in its tls_stream; the SSL points to it as application data.
 #ifndef AGENT_TLS_TLS_VERIFY_H
 #define AGENT_TLS_TLS_VERIFY_H
@@ -9,6 +11,7 @@
 
 #include <openssl/ssl.h>
 
+#include "agent/tls/session_cache.h"
 #include "base/err.h"
 #include "certmgr/identity.h"
 #include "certmgr/verify.h"
@@ -19,6 +22,8 @@ struct tls_verifier {
     char *server_name;               // verify by DNS name; NULL: by SPIFFE ID. Owned.
     bool (*accept)(void *arg, const struct peer *peer); // may be NULL
     void *arg;
+    struct session_cache *sessions; // where a client keeps its sessions; NULL: nowhere. Borrowed.
+    uint8_t session_key[SESSION_CACHE_KEY_LEN];
     // The outcome.
     enum verify_result result;
     bool is_verified;     // by `result` being VERIFY_OK; `peer` is set
@@ -29,8 +34,14 @@ struct tls_verifier {
 
 void tls_verifier_fini(struct tls_verifier *verifier);
 
+#define TLS_SESSION_LIFETIME_S 3600 // from the full handshake on, however often it is resumed
+
 // The callback for SSL_CTX_set_custom_verify. Fails closed without a verifier.
 enum ssl_verify_result_t tls_verify_callback(SSL *ssl, uint8_t *out_alert);
+// The same for a resumed session: BoringSSL's servers do not call back (threats 3.1).
+enum ssl_verify_result_t tls_verify_resumed(SSL *ssl, uint8_t *out_alert);
+// The callback for SSL_CTX_sess_set_new_cb.
+int tls_verify_keep_session(SSL *ssl, SSL_SESSION *session);
 
 // Verifies the chain that `ssl` holds against `identity`. `err` may be NULL.
 enum verify_result tls_verify_chain(const struct tls_verifier *verifier, const SSL *ssl,

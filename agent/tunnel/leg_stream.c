@@ -147,22 +147,21 @@ static const struct leg_ops OPS = {
     .unacknowledged = unacknowledged,
 };
 
-static void init(struct leg_stream *self, struct tunnel *tunnel, void (*wake)(void *arg),
-                 void *arg) {
-    *self = (struct leg_stream){.leg = {.ops = &OPS}, .tunnel = tunnel, .wake = wake, .arg = arg};
+static void init(struct leg_stream *self, struct tunnel *tunnel, struct leg_owner owner) {
+    *self = (struct leg_stream){.leg = {.ops = &OPS}, .tunnel = tunnel, .owner = owner};
     list_append(&tunnel->legs, &self->node);
     tunnel->streams_total++;
     tunnel->idle_since_ms = 0;
 }
 
 bool leg_stream_open(struct leg_stream *self, struct tunnel *tunnel, const struct netaddr *target,
-                     const struct netaddr *source, void (*wake)(void *arg), void *arg) {
+                     const struct netaddr *source, struct leg_owner owner) {
     char authority[NETADDR_TEXT_MAX];
     char from[NETADDR_TEXT_MAX];
     char forwarded[NETADDR_TEXT_MAX + 8];
     netaddr_format(target, authority);
     snprintf(forwarded, sizeof(forwarded), "for=\"%s\"", netaddr_format(source, from));
-    init(self, tunnel, wake, arg);
+    init(self, tunnel, owner);
     self->stream = h2_session_connect(tunnel->session, authority, forwarded, self);
     if (self->stream == NULL) {
         detach(self);
@@ -173,8 +172,8 @@ bool leg_stream_open(struct leg_stream *self, struct tunnel *tunnel, const struc
 }
 
 void leg_stream_adopt(struct leg_stream *self, struct tunnel *tunnel, struct h2_stream *stream,
-                      void (*wake)(void *arg), void *arg) {
-    init(self, tunnel, wake, arg);
+                      struct leg_owner owner) {
+    init(self, tunnel, owner);
     self->stream = stream;
     h2_stream_set_arg(stream, self);
 }
@@ -287,7 +286,7 @@ void leg_stream_wake_touched(struct tunnel *tunnel) {
     while (!list_is_empty(&tunnel->touched)) {
         struct leg_stream *leg = LIST_ENTRY(tunnel->touched.head.next, struct leg_stream, touched);
         list_remove(&leg->touched);
-        leg->wake(leg->arg);
+        leg->owner.wake(leg->owner.arg);
         keep_fresh(leg); // a leg that was detached has none
     }
 }

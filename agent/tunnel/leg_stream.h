@@ -7,6 +7,11 @@
 #include "agent/relay/leg.h"
 #include "agent/tunnel/tunnel.h"
 
+struct leg_owner { // whom to wake
+    void (*wake)(void *arg);
+    void *arg;
+};
+
 struct leg_stream {
     struct leg leg;           // first: a leg_stream is a leg
     struct list_node node;    // tunnel->legs
@@ -18,18 +23,17 @@ struct leg_stream {
     int status;      // client: the peer's answer; 0 before
     bool peer_ended; // END_STREAM came
     bool failed;     // leg.failure says why
-    bool refused; // the peer did not process the stream at all: another tunnel may be tried
+    bool refused;    // the peer did not process the stream at all: another tunnel may be tried
     bool full;       // the last write was short
-    void (*wake)(void *arg);
-    void *arg;
+    struct leg_owner owner;
 };
 
 // Opens a stream towards `target` on a client tunnel. False when memory is short.
 bool leg_stream_open(struct leg_stream *leg, struct tunnel *tunnel, const struct netaddr *target,
-                     const struct netaddr *source, void (*wake)(void *arg), void *arg) MUST_USE;
+                     const struct netaddr *source, struct leg_owner owner) MUST_USE;
 // Makes a leg of a server's stream.
 void leg_stream_adopt(struct leg_stream *leg, struct tunnel *tunnel, struct h2_stream *stream,
-                      void (*wake)(void *arg), void *arg);
+                      struct leg_owner owner);
 // Server: 200 opens the stream; anything else ends it and detaches the leg.
 void leg_stream_respond(struct leg_stream *leg, int status);
 

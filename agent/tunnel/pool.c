@@ -25,20 +25,21 @@ static bool same_peers(const struct string_list *a, const struct string_list *b)
     return true;
 }
 
-static bool matches(const struct tunnel *tunnel, const struct pool_key *key) {
-    return tunnel->context == key->context && netaddr_equal(&tunnel->peer_addr, &key->addr) &&
-           same_peers(tunnel->peers, key->peers);
+static bool matches(const struct tunnel *tunnel, const struct tunnel_target *target) {
+    return tls_context_identity(tunnel->context) == tls_context_identity(target->context) &&
+           netaddr_equal(&tunnel->peer_addr, &target->addr) &&
+           same_peers(tunnel->peers, target->peers);
 }
 
-struct tunnel *pool_get(struct pool *pool, const struct pool_key *key, int64_t now_s, bool *reused,
-                        struct tunnel_failure *failure) {
-    struct list *bucket = &pool->buckets[netaddr_hash(&key->addr, true) % POOL_BUCKETS];
+struct tunnel *pool_get(struct pool *pool, const struct tunnel_target *target, int64_t now_s,
+                        bool *reused, struct tunnel_failure *failure) {
+    struct list *bucket = &pool->buckets[netaddr_hash(&target->addr, true) % POOL_BUCKETS];
     struct tunnel *pending = NULL;
     size_t num = 0;
     *reused = false;
     LIST_FOR_EACH(bucket, it) {
         struct tunnel *tunnel = LIST_ENTRY(it, struct tunnel, pool_node);
-        if (!matches(tunnel, key)) {
+        if (!matches(tunnel, target)) {
             continue;
         }
         num++;
@@ -59,8 +60,7 @@ struct tunnel *pool_get(struct pool *pool, const struct pool_key *key, int64_t n
                  "%zu tunnels to the peer are full or ending", num);
         return NULL;
     }
-    struct tunnel *tunnel =
-        tunnel_connect(pool->env, &key->addr, key->context, key->config, key->peers, failure);
+    struct tunnel *tunnel = tunnel_connect(pool->env, target, failure);
     if (tunnel != NULL) {
         list_append(bucket, &tunnel->pool_node);
     }

@@ -1,5 +1,5 @@
 // The client tunnels of one worker, by whom they lead to: (peer address, acceptable identities, own
-// identity). A new application connection costs a stream, not a handshake.
+// identity): struct tunnel_target. A new application connection costs a stream, not a handshake.
 #ifndef AGENT_TUNNEL_POOL_H
 #define AGENT_TUNNEL_POOL_H
 
@@ -13,18 +13,11 @@ struct pool {
     struct list buckets[POOL_BUCKETS];
 };
 
-struct pool_key {
-    struct netaddr addr;             // of the tunnel port
-    struct tls_context *context;     // our identity
-    struct config *config;           // owns `peers`
-    const struct string_list *peers; // acceptable identities; empty: own trust domain
-};
-
 void pool_init(struct pool *pool, struct tunnel_env *env);
 
 // A tunnel that is usable at `now_s` (Unix seconds), or one on its way (tunnel_wait for it), or a
 // new one. One attempt per key at a time. NULL: `failure` says why. `*reused` when it was there.
-struct tunnel *pool_get(struct pool *pool, const struct pool_key *key, int64_t now_s, bool *reused,
-                        struct tunnel_failure *failure);
+struct tunnel *pool_get(struct pool *pool, const struct tunnel_target *target, int64_t now_s,
+                        bool *reused, struct tunnel_failure *failure);
 
 #endif

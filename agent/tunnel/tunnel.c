@@ -75,37 +75,36 @@ static struct tunnel *new_tunnel(struct tunnel_env *env, const struct netaddr *a
     return tunnel;
 }
 
-struct tunnel *tunnel_connect(struct tunnel_env *env, const struct netaddr *addr,
-                              struct tls_context *context, struct config *config,
-                              const struct string_list *peers, struct tunnel_failure *failure) {
+struct tunnel *tunnel_connect(struct tunnel_env *env, const struct tunnel_target *target,
+                              struct tunnel_failure *failure) {
     int fd = -1;
     int errnum = 0;
     char text[NETADDR_TEXT_MAX];
     *failure = (struct tunnel_failure){.reason = CLOSE_NO_MEMORY};
-    switch (socket_connect(addr, &fd, &errnum)) {
+    switch (socket_connect(&target->addr, &fd, &errnum)) {
     case SOCKET_OK:
         break;
     case SOCKET_EXHAUSTED:
         failure->reason = CLOSE_LIMIT;
         snprintf(failure->detail, sizeof(failure->detail), "no descriptor for a tunnel to %s",
-                 netaddr_format(addr, text));
+                 netaddr_format(&target->addr, text));
         return NULL;
     default:
         failure->reason = CLOSE_TUNNEL_UNREACHABLE;
         failure->unreachable = true;
         snprintf(failure->detail, sizeof(failure->detail),
-                 "cannot connect to the tunnel port %s: %s", netaddr_format(addr, text),
+                 "cannot connect to the tunnel port %s: %s", netaddr_format(&target->addr, text),
                  strerror(errnum));
         return NULL;
     }
-    struct tunnel *tunnel = new_tunnel(env, addr, context, config);
+    struct tunnel *tunnel = new_tunnel(env, &target->addr, target->context, target->config);
     if (tunnel == NULL) {
         socket_close(fd);
         return NULL;
     }
     tunnel->direction = OUTBOUND;
     tunnel->state = TUNNEL_CONNECTING;
-    tunnel->peers = peers;
+    tunnel->peers = target->peers;
     tunnel->connecting_fd = fd;
     tunnel->timer.repeat = TUNNEL_CONNECT_MS / 1e3;
     ev_timer_again(env->loop, &tunnel->timer);

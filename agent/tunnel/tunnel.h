@@ -6,11 +6,8 @@
 
 #include <ev.h>
 
-#include "agent/config/config.h"
-#include "agent/observe/view.h"
-#include "agent/tls/tls_link.h"
-#include "agent/tunnel/h2.h"
-#include "base/list.h"
+#include "agent/tunnel/tunnel_env.h"
+#include "base/buf.h"
 
 #define TUNNEL_CONNECT_MS 1500 // covers one lost SYN
 #define TUNNEL_HANDSHAKE_MS 10000
@@ -25,48 +22,6 @@ enum tunnel_state {
 #undef TUNNEL_STATE
 };
 const char *tunnel_state_name(enum tunnel_state state);
-
-struct tunnel;
-
-// Why a tunnel could not be had, or ended.
-struct tunnel_failure {
-    enum close_reason reason;
-    bool unreachable; // nobody answers on the tunnel port: the peer may not be in the mesh
-    char detail[256]; // a sentence
-};
-
-// Someone who waits for a tunnel to become ready. Embedded in the waiting object.
-struct tunnel_waiter {
-    struct list_node node;
-    // `failure` is NULL when the tunnel is ready. The waiter is in no list any more.
-    void (*done)(struct tunnel_waiter *waiter, struct tunnel *tunnel,
-                 const struct tunnel_failure *failure);
-};
-
-// What tunnels of one worker share, and whom they tell.
-struct tunnel_env {
-    struct ev_loop *loop;
-    struct tls_turn *turn;
-    struct counters *counters;
-    _Atomic int *fds_left;   // of the process: one less for each tunnel
-    struct list tunnels;     // all that are not dead
-    struct list dirty;       // with frames to send or streams to wake
-    struct list settling;    // whose output was flushed in this turn
-    struct list dead;        // to be freed at the end of the turn
-    struct list handshaking; // server side, oldest first
-    size_t num_handshaking;
-    uint64_t next_id;
-    uint64_t id_step;
-    struct tunnel *stage_holder; // whose frames are in `stage`
-    size_t stage_len;
-    uint8_t stage[16384]; // one record under construction
-    void *arg;
-    // Server: a request came. Answer it, or make a stream leg of it.
-    void (*request)(void *arg, struct tunnel *tunnel, struct h2_stream *stream,
-                    const struct h2_request *request);
-    void (*opened)(void *arg, struct tunnel *tunnel); // the peer is verified and speaks HTTP/2
-    void (*gone)(void *arg, struct tunnel *tunnel, const struct tunnel_failure *failure);
-};
 
 struct tunnel {
     struct list_node node;           // env->tunnels or env->dead
@@ -99,12 +54,9 @@ struct tunnel {
     bool said_goaway; // server: the last stream was named
 };
 
-void tunnel_env_init(struct tunnel_env *env);
-
-// Starts connecting to `addr`. NULL: `failure` says why.
-struct tunnel *tunnel_connect(struct tunnel_env *env, const struct netaddr *addr,
-                              struct tls_context *context, struct config *config,
-                              const struct string_list *peers, struct tunnel_failure *failure);
+// Starts connecting. NULL: `failure` says why.
+struct tunnel *tunnel_connect(struct tunnel_env *env, const struct tunnel_target *target,
+                              struct tunnel_failure *failure);
 // Takes an accepted `fd` (closed on failure). NULL when memory is short.
 struct tunnel *tunnel_accept(struct tunnel_env *env, int fd, const struct netaddr *peer,
                              struct tls_context *context, struct config *config);
@@ -127,9 +79,6 @@ void tunnel_fail_why(struct tunnel *tunnel, enum close_reason reason, const char
 
 // There is something to send or to wake before the turn ends.
 void tunnel_mark_dirty(struct tunnel *tunnel);
-// The end of a turn: wakes streams, sends frames, frees the dead.
-void tunnel_env_end_turn(struct tunnel_env *env);
-
 void tunnel_render(const struct tunnel *tunnel, struct tunnel_view *out);
 
 #endif

@@ -18,7 +18,11 @@ static void on_ready(void *arg) {
     tunnel->timer.repeat = TUNNEL_PING_MS / 1e3;
     ev_timer_again(tunnel->env->loop, &tunnel->timer);
     tunnel_count(tunnel, METRIC_TUNNELS_OPEN_OUTBOUND, METRIC_TUNNELS_OPEN_INBOUND, 1);
-    tunnel_count(tunnel, METRIC_HANDSHAKE_OUT_OK, METRIC_HANDSHAKE_IN_OK, 1);
+    if (tls_stream_is_resumed(tunnel->link.stream)) {
+        tunnel_count(tunnel, METRIC_HANDSHAKE_OUT_RESUMED, METRIC_HANDSHAKE_IN_RESUMED, 1);
+    } else {
+        tunnel_count(tunnel, METRIC_HANDSHAKE_OUT_OK, METRIC_HANDSHAKE_IN_OK, 1);
+    }
     tunnel->env->opened(tunnel->env->arg, tunnel);
     while (!list_is_empty(&tunnel->waiters)) {
         struct tunnel_waiter *waiter =

@@ -56,6 +56,11 @@ static bool accept_peer(void *arg, const struct peer *peer) {
 bool tunnel_start_tls(struct tunnel *tunnel) {
     bool client = tunnel->direction == OUTBOUND;
     struct tls_expectation expect = {.accept = client ? accept_peer : NULL, .arg = tunnel};
+    if (client) {
+        expect.addr = &tunnel->peer_addr;
+        expect.peers = tunnel->peers->items;
+        expect.num_peers = tunnel->peers->num;
+    }
     struct tls_stream *stream =
         tls_stream_new(tunnel->context, client ? TLS_MESH_CLIENT : TLS_MESH_SERVER, &expect);
     if (stream == NULL) {

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "agent/net/socket.h"
 #include "agent/worker/conn_internal.h"
@@ -187,6 +188,9 @@ void conn_end(struct conn *conn, enum close_reason reason) {
     let_go(conn->far, reason == CLOSE_DONE);
     let_go(conn->near, reason == CLOSE_DONE);
     fd_budget_give(&worker->shared->fds, conn->fds);
+    if (conn->dial_port != 0) {
+        atomic_fetch_sub_explicit(&worker->shared->dials[conn->dial_port], 1, memory_order_relaxed);
+    }
     list_remove(&conn->node);
     list_append(&worker->dead_conns, &conn->node);
 }
@@ -216,16 +220,28 @@ void conn_free(struct conn *conn) {
     }
 }
 
+const struct tls_stream *conn_mutual_stream(const struct conn *conn) {
+    bool open = conn->state == CONN_RELAY || conn->state == CONN_FLUSH;
+    bool tls = open && conn->kind == CONN_OUTBOUND && conn->decision.action == OUTBOUND_TO_MUTUAL &&
+               conn->far != NULL;
+    return tls ? conn->far_leg.tls.link.stream : NULL;
+}
+
 // The identity that the connection's TLS was made with; NULL when it has none.
 static struct identity *own_identity(const struct conn *conn) {
     const struct tunnel *tunnel = conn_tunnel(conn);
     if (tunnel != NULL) {
         return tls_context_identity(tunnel->context);
     }
-    const struct tls_stream *stream = conn->far_leg.tls.link.stream;
-    bool tls = conn->kind == CONN_OUTBOUND && conn->decision.action == OUTBOUND_TO_MUTUAL &&
-               conn->far != NULL && stream != NULL;
-    return tls ? tls_context_identity(tls_stream_context(stream)) : NULL;
+    const struct tls_stream *stream = conn_mutual_stream(conn);
+    return stream == NULL ? NULL : tls_context_identity(tls_stream_context(stream));
+}
+
+// A name that the connection was verified by, the one that the rule says now.
+static bool has_name_of(const struct conn *conn, const struct outbound_rule *rule) {
+    const struct outbound_rule *then = conn->decision.rule;
+    return rule != NULL && rule->server_name != NULL && then != NULL && then->server_name != NULL &&
+           strcmp(rule->server_name, then->server_name) == 0;
 }
 
 static bool is_still_accepted(const struct conn *conn, const struct snapshot *snapshot) {
@@ -240,8 +256,7 @@ static bool is_still_accepted(const struct conn *conn, const struct snapshot *sn
         // Plain: no longer, where a rule now demands TLS. TRY_MESH had its answer at accept.
         return now.action == OUTBOUND_PLAIN || now.action == OUTBOUND_TRY_MESH;
     }
-    bool named = now.rule != NULL && now.rule->server_name != NULL;
-    return now.action == OUTBOUND_PLAIN || named ||
+    return now.action == OUTBOUND_PLAIN || has_name_of(conn, now.rule) ||
            policy_peer_is_acceptable(now.peers, identity_trust_domain(own), &peer->id);
 }
 

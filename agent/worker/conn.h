@@ -60,13 +60,15 @@ struct conn {
         struct leg_tls tls;
         struct leg_stream stream;
     } far_leg;
-    int dialling_fd; // -1 unless CONN_DIAL
+    int dialling_fd;    // -1 unless CONN_DIAL
+    uint16_t dial_port; // local port of our dial, where loops are possible; else 0
     ev_io dial_io;
     struct tunnel_waiter waiter;
     ev_timer timer;
     uint64_t bytes_at_timer; // half-close: moved when the timer was set
     int64_t flush_until_ms;  // monotonic
     int64_t opened_at_ms;    // wall clock
+    int64_t verified_at_s;   // wall clock; `tls: mutual`
     char *detail;            // a sentence on what went wrong; NULL
 };
 
@@ -84,8 +86,10 @@ void conn_end(struct conn *conn, enum close_reason reason);
 // With a sentence (printf) for the log and /refusals.
 void conn_end_why(struct conn *conn, enum close_reason reason, const char *format, ...)
     PRINTF_LIKE(3, 4);
-// Policy or trust has changed: ends the connection when it is no longer allowed.
+// The policy has changed: ends the connection when it is no longer allowed.
 void conn_reconsider(struct conn *conn, const struct snapshot *snapshot);
+// The TLS stream of an open `tls: mutual` connection; NULL for all others.
+const struct tls_stream *conn_mutual_stream(const struct conn *conn);
 void conn_free(struct conn *conn); // a dead one
 void conn_render(const struct conn *conn, struct connection_view *out);
 

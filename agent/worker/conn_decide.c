@@ -82,6 +82,19 @@ enum conn_state conn_decide(struct conn *conn) {
     return CONN_DEAD;
 }
 
+// A dial of ours that the redirect brought back. Ends it.
+static bool is_loop(struct conn *conn) {
+    struct worker *worker = conn->worker;
+    if (!worker->shared->may_loop ||
+        atomic_load_explicit(&worker->shared->dials[conn->source.port], memory_order_relaxed) ==
+            0 ||
+        !own_addresses_contains(worker->own, &conn->source, clock_mono_ms())) {
+        return false;
+    }
+    conn_end(conn, CLOSE_LOOP);
+    return true;
+}
+
 // Where an accepted connection was going. False: ended already.
 static bool find_destination(struct conn *conn, const struct listener *listener, int fd) {
     switch (listener->kind) {
@@ -95,7 +108,7 @@ static bool find_destination(struct conn *conn, const struct listener *listener,
     default:
         conn->redirected = true;
         if (socket_original_destination(fd, &conn->source, &conn->destination)) {
-            return true;
+            return !is_loop(conn);
         }
         socket_local_address(fd, &conn->destination);
         conn_end(conn, CLOSE_NO_ORIGINAL_DESTINATION);
@@ -186,7 +199,7 @@ void conn_request(struct worker *worker, struct tunnel *tunnel, struct h2_stream
         return;
     }
     conn->fds = 1;
-    leg_stream_adopt(&conn->near_leg.stream, tunnel, stream, conn_wake, conn);
+    leg_stream_adopt(&conn->near_leg.stream, tunnel, stream, (struct leg_owner){conn_wake, conn});
     int status = judge(conn, tunnel, request);
     if (status != 0) {
         leg_stream_respond(&conn->near_leg.stream, status);

@@ -22,8 +22,11 @@ static enum conn_state tunnel_failed(struct conn *conn, const struct tunnel_fail
         bool plaintext = config->outbound.mesh_plaintext_when_unreachable;
         struct destinations *known = conn->worker->shared->destinations;
         int64_t now = clock_wall_ms();
-        destinations_miss(known, &conn->destination, plaintext, failure->detail, now,
-                          plaintext ? PLAINTEXT_FOR_MS : UNREACHABLE_FOR_MS);
+        struct destination_miss miss = {.plaintext = plaintext,
+                                        .why = failure->detail,
+                                        .for_ms =
+                                            plaintext ? PLAINTEXT_FOR_MS : UNREACHABLE_FOR_MS};
+        destinations_miss(known, &conn->destination, &miss, now);
         // Another worker may have pinned the destination meanwhile: a pin wins over this miss.
         bool pinned = destinations_look_up(known, &conn->destination, now) == DESTINATION_PINNED;
         if (plaintext && !pinned) {
@@ -38,7 +41,8 @@ static enum conn_state tunnel_failed(struct conn *conn, const struct tunnel_fail
 
 static enum conn_state open_stream(struct conn *conn, struct tunnel *tunnel) {
     struct leg_stream *leg = &conn->far_leg.stream;
-    if (!leg_stream_open(leg, tunnel, &conn->destination, &conn->source, conn_wake, conn)) {
+    if (!leg_stream_open(leg, tunnel, &conn->destination, &conn->source,
+                         (struct leg_owner){conn_wake, conn})) {
         conn_end(conn, CLOSE_NO_MEMORY);
         return CONN_DEAD;
     }
@@ -81,15 +85,16 @@ enum conn_state conn_step_tunnel(struct conn *conn) {
         conn_end(conn, missing);
         return CONN_DEAD;
     }
-    struct pool_key key = {.addr = conn->via,
-                           .context = context,
-                           .config = conn->snapshot->config,
-                           .peers = conn->decision.peers};
+    struct tunnel_target target = {.addr = conn->via,
+                                   .context = context,
+                                   .config = conn->snapshot->config,
+                                   .peers = conn->decision.peers};
     struct tunnel_failure failure = {.reason = CLOSE_TUNNEL_LOST,
                                      .detail = "the peer closes its tunnels at once"};
     bool reused = false;
-    struct tunnel *tunnel =
-        conn->tries++ < TUNNEL_TRIES ? pool_get(&worker->pool, &key, now, &reused, &failure) : NULL;
+    struct tunnel *tunnel = conn->tries++ < TUNNEL_TRIES
+                                ? pool_get(&worker->pool, &target, now, &reused, &failure)
+                                : NULL;
     if (tunnel == NULL) {
         return tunnel_failed(conn, &failure);
     }
@@ -127,6 +132,16 @@ static enum conn_state dial_failed(struct conn *conn, const struct netaddr *to, 
     return CONN_DEAD;
 }
 
+static void note_dial(struct conn *conn) {
+    struct worker_shared *shared = conn->worker->shared;
+    struct netaddr local;
+    if (shared->may_loop && conn->kind == CONN_OUTBOUND &&
+        socket_local_address(conn->dialling_fd, &local)) {
+        conn->dial_port = local.port;
+        atomic_fetch_add_explicit(&shared->dials[local.port], 1, memory_order_relaxed);
+    }
+}
+
 enum conn_state conn_start_dial(struct conn *conn, const struct netaddr *to) {
     int errnum = 0;
     switch (socket_connect(to, &conn->dialling_fd, &errnum)) {
@@ -138,6 +153,7 @@ enum conn_state conn_start_dial(struct conn *conn, const struct netaddr *to) {
         return dial_failed(conn, to, errnum);
     }
     conn->via = *to;
+    note_dial(conn);
     ev_init(&conn->dial_io, on_dial_io);
     ev_io_set(&conn->dial_io, conn->dialling_fd, EV_WRITE);
     conn->dial_io.data = conn;
@@ -160,8 +176,12 @@ static enum conn_state start_tls(struct conn *conn, int fd) {
     enum close_reason missing = CLOSE_NO_MEMORY;
     struct tls_context *context =
         snapshot_context(conn->worker->snapshot, clock_wall_s(), &missing);
-    struct tls_expectation expect = {
-        .accept = accept_server, .arg = conn, .server_name = conn->decision.rule->server_name};
+    struct tls_expectation expect = {.accept = accept_server,
+                                     .arg = conn,
+                                     .server_name = conn->decision.rule->server_name,
+                                     .addr = &conn->via,
+                                     .peers = conn->decision.peers->items,
+                                     .num_peers = conn->decision.peers->num};
     struct tls_stream *stream =
         context == NULL ? NULL : tls_stream_new(context, TLS_MUTUAL_CLIENT, &expect);
     if (stream == NULL) {
@@ -222,6 +242,19 @@ enum conn_state conn_step_dial(struct conn *conn) {
     return CONN_RELAY;
 }
 
+static enum conn_state tls_opened(struct conn *conn, const struct tls_stream *stream) {
+    struct worker *worker = conn->worker;
+    bool resumed = tls_stream_is_resumed(stream);
+    enum metric metric = resumed ? METRIC_HANDSHAKE_OUT_RESUMED : METRIC_HANDSHAKE_OUT_OK;
+    counter_add(&worker->counters.metrics[metric], 1);
+    conn->verified_at_s = clock_wall_s();
+    conn->state = CONN_RELAY;
+    if (worker->snapshot->context != tls_stream_context(stream)) {
+        worker_trust_judge(conn); // verified by what was in force when it began
+    }
+    return conn->state;
+}
+
 enum conn_state conn_step_handshake(struct conn *conn) {
     struct leg_tls *leg = &conn->far_leg.tls;
     const struct tls_stream *stream = leg->link.stream;
@@ -231,8 +264,7 @@ enum conn_state conn_step_handshake(struct conn *conn) {
     case TLS_AGAIN:
         return CONN_HANDSHAKE;
     case TLS_OK:
-        counter_add(&conn->worker->counters.metrics[METRIC_HANDSHAKE_OUT_OK], 1);
-        return CONN_RELAY;
+        return tls_opened(conn, stream);
     default:
         break;
     }

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "agent/net/socket.h"
 #include "base/clock.h"
@@ -26,8 +27,9 @@ static void on_request(void *arg, struct tunnel *tunnel, struct h2_stream *strea
 
 static void on_tunnel_opened(void *arg, struct tunnel *tunnel) {
     struct worker *worker = arg;
+    worker_trust_opened(worker, tunnel);
     const struct peer *peer = tunnel_peer(tunnel);
-    if (tunnel->direction == OUTBOUND && peer != NULL) {
+    if (tunnel->state != TUNNEL_DEAD && tunnel->direction == OUTBOUND && peer != NULL) {
         destinations_pin(worker->shared->destinations, &tunnel->peer_addr, &peer->id,
                          clock_wall_ms(), worker->snapshot->config->outbound.mesh_pin_for_ms);
     }
@@ -68,41 +70,6 @@ static void on_tunnel_gone(void *arg, struct tunnel *tunnel, const struct tunnel
 // --- orders
 // --------------------------------------------------------------------------------------------
 
-static bool may_keep(const struct tunnel *tunnel, const struct snapshot *snapshot,
-                     struct tunnel_failure *failure) {
-    if (snapshot->context == NULL) {
-        bool expired = snapshot->state == IDENTITY_EXPIRED;
-        failure->reason = expired ? CLOSE_IDENTITY_EXPIRED : CLOSE_IDENTITY_WITHDRAWN;
-        return expired; // what is open runs to its end; a withdrawal ends it
-    }
-    if (tunnel_peer(tunnel) == NULL) {
-        return true;
-    }
-    struct err err = {0};
-    struct identity *identity = tls_context_identity(snapshot->context);
-    enum verify_result result =
-        tls_stream_reverify(tunnel->link.stream, identity, tunnel->verified_at_s, &err);
-    if (result == VERIFY_OK) {
-        return true;
-    }
-    failure->reason = CLOSE_AUTHORIZATION_LOST;
-    memcpy(failure->detail, err.msg, sizeof(failure->detail) - 1);
-    return false;
-}
-
-static void apply_identity(struct worker *worker) {
-    struct snapshot *snapshot = worker->snapshot;
-    LIST_FOR_EACH(&worker->tunnels.tunnels, it) {
-        struct tunnel *tunnel = LIST_ENTRY(it, struct tunnel, node);
-        struct tunnel_failure failure = {.reason = CLOSE_AUTHORIZATION_LOST};
-        if (!may_keep(tunnel, snapshot, &failure)) {
-            tunnel_fail(tunnel, &failure);
-        } else if (tunnel->context != snapshot->context) {
-            tunnel_retire(tunnel);
-        }
-    }
-}
-
 static void apply_policy(struct worker *worker) {
     LIST_FOR_EACH(&worker->conns, it) {
         conn_reconsider(LIST_ENTRY(it, struct conn, node), worker->snapshot);
@@ -134,7 +101,7 @@ static void apply_orders(struct worker *worker, struct worker_orders *orders) {
     worker_accept_apply(worker, orders->listeners);
     if (old == NULL || old->context != worker->snapshot->context ||
         old->state != worker->snapshot->state) {
-        apply_identity(worker);
+        worker_trust_apply(worker);
     }
     if (old != NULL && old->config != worker->snapshot->config) {
         apply_policy(worker);
@@ -188,21 +155,7 @@ static void on_prepare(struct ev_loop *loop UNUSED, ev_prepare *prepare, int eve
 
 // Certificates end by the wall clock, which may jump: looked at once a second.
 static void on_tick(struct ev_loop *loop UNUSED, ev_timer *tick, int events UNUSED) {
-    struct worker *worker = tick->data;
-    int64_t now = clock_wall_s();
-    bool hard = worker->snapshot->config->identity.close_at_expiry;
-    LIST_FOR_EACH(&worker->tunnels.tunnels, it) {
-        struct tunnel *tunnel = LIST_ENTRY(it, struct tunnel, node);
-        if (tunnel->state < TUNNEL_READY || now < tunnel_not_after(tunnel)) {
-            continue;
-        }
-        if (hard) {
-            tunnel_fail_why(tunnel, CLOSE_IDENTITY_EXPIRED,
-                            "a certificate has expired and identity.closeAtExpiry is true");
-        } else {
-            tunnel_retire(tunnel);
-        }
-    }
+    worker_trust_tick(tick->data);
 }
 
 static void on_kick(struct ev_loop *loop UNUSED, ev_timer *timer UNUSED, int events UNUSED) {
@@ -221,6 +174,23 @@ static void *run(void *arg) {
 // --- life
 // ------------------------------------------------------------------------------------------------
 
+// Plaintext of every connection passes here: it is in no core file.
+static struct worker_scratch *scratch_new(void) {
+    void *mem = mmap(NULL, sizeof(struct worker_scratch), PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mem == MAP_FAILED) {
+        return NULL;
+    }
+    (void)madvise(mem, sizeof(struct worker_scratch), MADV_DONTDUMP);
+    return mem;
+}
+
+static void scratch_free(struct worker_scratch *scratch) {
+    if (scratch != NULL) {
+        munmap(scratch, sizeof(*scratch));
+    }
+}
+
 static void worker_free(struct worker *worker) {
     if (worker == NULL) {
         return;
@@ -234,7 +204,7 @@ static void worker_free(struct worker *worker) {
     worker_answer_collect(worker);
     snapshot_unref(worker->snapshot);
     own_addresses_free(worker->own);
-    free(worker->scratch);
+    scratch_free(worker->scratch);
     free(worker);
 }
 OWN_DEFINE(struct worker, worker_free)
@@ -297,7 +267,7 @@ struct worker *worker_start(unsigned index, unsigned num_workers, struct worker_
     worker->next_conn_id = index + 1;
     list_init(&worker->conns);
     list_init(&worker->dead_conns);
-    worker->scratch = calloc(1, sizeof(*worker->scratch));
+    worker->scratch = scratch_new();
     worker->own = own_addresses_new();
     worker->loop = ev_loop_new(EVFLAG_NOENV | EVBACKEND_EPOLL);
     if (worker->scratch == NULL || worker->own == NULL || worker->loop == NULL) {

@@ -16,6 +16,11 @@
 #include "base/mailbox.h"
 
 struct worker_shared { // outlives the workers
+    // The redirect rules may capture our own dials (the process's uid is not intercept.uid): then
+    // the local ports of open dials are counted here, so that one that comes back is known as a
+    // loop.
+    bool may_loop;
+    _Atomic uint16_t dials[UINT16_MAX + 1];
     struct destinations *destinations;
     struct refusals *refusals;
     struct fd_budget fds;
@@ -93,6 +98,10 @@ void worker_stop(struct worker *worker);
 bool worker_collect(struct worker *worker, unsigned parts, struct view *out, int timeout_ms);
 
 // For the worker's own files.
+void worker_trust_apply(struct worker *worker); // the identity or the bundles have changed
+void worker_trust_opened(struct worker *worker, struct tunnel *tunnel);
+void worker_trust_judge(struct conn *conn); // ends it when its TLS is not trusted any more
+void worker_trust_tick(struct worker *worker);
 void worker_accept_pause(struct worker *worker);
 void worker_accept_resume(struct worker *worker); // when there are descriptors again
 void worker_accept_apply(struct worker *worker,

@@ -73,11 +73,46 @@ static void test_paths_and_labels(void **state) {
     expect(text_checks_spiffe_id, "spiffe://example.org/*", false);
 }
 
+static void test_hosts_and_ports(void **state) {
+    (void)state;
+    static const char *const good[] = {"istiod.istio-system.svc:15012", "10.0.0.1:1", "a:65535",
+                                       "[::1]:15012"};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        expect(text_checks_host_port, good[i], true);
+    }
+    static const char *const bad[] = {"",        "a",         ":1",    "a:",   "a:0",
+                                      "a:65536", "a:01",      "a:1:2", "-a:1", "a:1 ",
+                                      "a_b:1",   "::1:15012", "a:-1",  "a:1x"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        expect(text_checks_host_port, bad[i], false);
+    }
+    expect(text_checks_host, "::1", true);
+    expect(text_checks_host, "10.0.0.1", true);
+    expect(text_checks_host, "ca.example.org", true);
+    expect(text_checks_host, "10.0.0.1:2", false);
+    expect(text_checks_host, "", false);
+    expect(text_checks_host, "10.0.0.256", false);
+}
+
+static void test_resources(void **state) {
+    (void)state;
+    char name[2050];
+    memset(name, 'a', sizeof name);
+    name[2049] = '\0';
+    expect(text_checks_resource, name, false);
+    name[2048] = '\0';
+    expect(text_checks_resource, name, true);
+    expect(text_checks_resource, "spiffe://example.org/web", true);
+    expect(text_checks_resource, "", false);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_dns_names),
         cmocka_unit_test(test_interfaces_cannot_reach_rule_text),
         cmocka_unit_test(test_paths_and_labels),
+        cmocka_unit_test(test_hosts_and_ports),
+        cmocka_unit_test(test_resources),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,7 +14,7 @@ sys.dont_write_bytecode = True
 from pavise_e2e import network, settings  # noqa: E402
 from pavise_e2e.lab import LoopbackLab, NetworkLab  # noqa: E402
 
-LOG_TAIL = 6000  # characters of each log that a failure shows
+LOG_TAIL = 30  # lines of each log that a failure shows, after those of warnings and errors
 
 
 def pytest_configure(config):
@@ -62,6 +62,13 @@ def loopback(request, pavise):
     yield from _lab(request, LoopbackLab(pavise))
 
 
+def shortened(log):
+    """What went wrong, and the end."""
+    lines = log.splitlines()
+    wrong = [line for line in lines[:-LOG_TAIL] if "level=info" not in line]
+    return "\n".join(wrong[-LOG_TAIL:] + ["..."] + lines[-LOG_TAIL:])
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     outcome = yield
@@ -69,7 +76,7 @@ def pytest_runtest_makereport(item, call):
     if report.when == "call" and report.failed:
         for made in item.config.stash[_LABS]:
             for name, text in made.logs():
-                report.sections.append((f"log of {name}", text[-LOG_TAIL:]))
+                report.sections.append((f"log of {name}", shortened(text)))
 
 
 def pytest_terminal_summary(terminalreporter):

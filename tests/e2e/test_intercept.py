@@ -95,7 +95,8 @@ for line in sys.stdin:
 
 
 def run(*command, check=True, **kwargs):
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, **kwargs)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False,
+                          **kwargs)
     if check and done.returncode != 0:
         raise AssertionError(f"{' '.join(command[:8])}: exit {done.returncode}\n{done.stderr}")
     return done
@@ -113,7 +114,6 @@ class Namespace:
         self.processes = []
         run("ip", "netns", "add", name)
         self.run("ip", "link", "set", "lo", "up")
-        self.run("sysctl", "-qw", "net.ipv6.conf.all.accept_dad=0", check=False)
 
     def command(self, *command, uid=None):
         prefix = ["ip", "netns", "exec", self.name]
@@ -170,17 +170,10 @@ def open_to_all(directory):
 
 
 @pytest.fixture(scope="module")
-def binary(tmp_path_factory):
-    """The shipped program, where any user may run it."""
+def binary(pavise):
     if os.geteuid() != 0:
         pytest.skip("NOT RUN: interception tests need root (network namespaces and nft)")
-    built = os.environ.get("PAVISE")
-    if not built:
-        root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-        built = os.path.join(root, "bazel-bin", "agent", "pavise")
-    place = tmp_path_factory.mktemp("bin")
-    open_to_all(place)
-    return shutil.copy(built, place / "pavise")
+    return str(pavise)
 
 
 @pytest.fixture(scope="module")
@@ -359,7 +352,7 @@ def test_routed_traffic_is_not_captured(hosts, intercept):
     """A host that routes for guests: the agent would refuse what is not addressed to the host."""
     host, peer = hosts
     intercept()
-    host.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
+    host.run("sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward")
     host.run("ip", "route", "add", "unreachable", "10.99.0.1/32")
     peer.run("ip", "route", "add", "10.99.0.1/32", "via", HOST4)
     try:
@@ -367,7 +360,7 @@ def test_routed_traffic_is_not_captured(hosts, intercept):
     finally:
         peer.run("ip", "route", "del", "10.99.0.1/32")
         host.run("ip", "route", "del", "unreachable", "10.99.0.1/32")
-        host.run("sysctl", "-qw", "net.ipv4.ip_forward=0")
+        host.run("sh", "-c", "echo 0 >/proc/sys/net/ipv4/ip_forward")
 
 
 def test_up_is_idempotent_and_replaces(hosts, intercept):

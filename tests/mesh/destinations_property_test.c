@@ -125,8 +125,9 @@ static void put(struct both *both, uint32_t number, int64_t for_ms) {
     if (state == DESTINATION_PINNED) {
         destinations_pin(both->real, &addr, &peer, both->now_ms, for_ms);
     } else {
-        destinations_miss(both->real, &addr, state == DESTINATION_PLAINTEXT, "why", both->now_ms,
-                          for_ms);
+        destinations_miss(both->real, &addr,
+                          &(struct destination_miss){state == DESTINATION_PLAINTEXT, "why", for_ms},
+                          both->now_ms);
     }
     oracle_put(&both->oracle, number, state, both->now_ms, both->now_ms + for_ms);
 }
@@ -201,7 +202,8 @@ static void test_a_full_table(void **state) {
         if (pin) {
             destinations_pin(both.real, &addr, &peer, both.now_ms, for_ms);
         } else {
-            destinations_miss(both.real, &addr, true, "why", both.now_ms, for_ms);
+            destinations_miss(both.real, &addr, &(struct destination_miss){true, "why", for_ms},
+                              both.now_ms);
         }
         both.oracle.items[both.oracle.num++] = (struct remembered){
             i, pin ? DESTINATION_PINNED : DESTINATION_PLAINTEXT, both.now_ms + for_ms};

@@ -73,7 +73,7 @@ static void test_a_miss_never_replaces_a_pin(void **state) {
     struct netaddr addr = address("10.0.0.1");
     struct spiffe_id id = id_of("spiffe://example.org/web");
     destinations_pin(*state, &addr, &id, 0, 1000);
-    destinations_miss(*state, &addr, true, "timed out", 999, 100000);
+    destinations_miss(*state, &addr, &(struct destination_miss){true, "timed out", 100000}, 999);
     assert_int_equal(destinations_look_up(*state, &addr, 999), DESTINATION_PINNED);
     struct view view = {0};
     destinations_render(*state, &view, 999);
@@ -85,7 +85,7 @@ static void test_a_miss_never_replaces_a_pin(void **state) {
     view_fini(&view);
     // Not even by way of the miss: at its end the pin is gone and nothing has taken its place.
     assert_int_equal(destinations_look_up(*state, &addr, 1000), DESTINATION_UNKNOWN);
-    destinations_miss(*state, &addr, true, "timed out", 1000, 100);
+    destinations_miss(*state, &addr, &(struct destination_miss){true, "timed out", 100}, 1000);
     assert_int_equal(destinations_look_up(*state, &addr, 1000), DESTINATION_PLAINTEXT);
 }
 
@@ -93,7 +93,8 @@ static void test_an_ended_pin_gives_way_to_a_miss(void **state) {
     struct netaddr addr = address("10.0.0.1");
     struct spiffe_id id = id_of("spiffe://example.org/web");
     destinations_pin(*state, &addr, &id, 0, 1000);
-    destinations_miss(*state, &addr, false, "refused", 1000, 100); // without a look-up between
+    destinations_miss(*state, &addr, &(struct destination_miss){false, "refused", 100},
+                      1000); // without a look-up between
     assert_int_equal(destinations_look_up(*state, &addr, 1099), DESTINATION_UNREACHABLE);
     struct view view = {0};
     destinations_render(*state, &view, 1050);
@@ -106,9 +107,10 @@ static void test_an_ended_pin_gives_way_to_a_miss(void **state) {
 static void test_misses_follow_the_last_answer(void **state) {
     struct netaddr addr = address("10.0.0.1");
     struct spiffe_id id = id_of("spiffe://example.org/web");
-    destinations_miss(*state, &addr, true, "refused", 0, 1000);
+    destinations_miss(*state, &addr, &(struct destination_miss){true, "refused", 1000}, 0);
     assert_int_equal(destinations_look_up(*state, &addr, 10), DESTINATION_PLAINTEXT);
-    destinations_miss(*state, &addr, false, "refused", 10, 1000); // the policy was changed
+    destinations_miss(*state, &addr, &(struct destination_miss){false, "refused", 1000},
+                      10); // the policy was changed
     assert_int_equal(destinations_look_up(*state, &addr, 10), DESTINATION_UNREACHABLE);
     destinations_pin(*state, &addr, &id, 20, 10000);
     assert_int_equal(destinations_look_up(*state, &addr, 5000), DESTINATION_PINNED);
@@ -214,7 +216,7 @@ static void *hammer(void *arg) {
     struct spiffe_id id = id_of("spiffe://example.org/web");
     for (uint32_t i = 0; i < 20000; i++) {
         struct netaddr addr = numbered(i % 97), pinned = numbered(1000 + i % 7);
-        destinations_miss(arg, &addr, i % 2 == 0, "refused", i, 50);
+        destinations_miss(arg, &addr, &(struct destination_miss){i % 2 == 0, "refused", 50}, i);
         destinations_pin(arg, &pinned, &id, i, 1000000);
         destinations_look_up(arg, &addr, i);
         destinations_forget(arg, &addr);

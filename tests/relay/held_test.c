@@ -43,7 +43,7 @@ static void test_the_headroom_may_be_overwritten(void **state) {
         struct leg_runs out;
         held_offer(&held, &out);
         memset((uint8_t *)out.run[0].iov_base - LEG_HEADROOM, 0x5a, LEG_HEADROOM);
-        assert_memory_equal(out.run[0].iov_base, "abcdef" + taken, (size_t)(6 - taken));
+        assert_memory_equal(out.run[0].iov_base, &"abcdef"[taken], (size_t)(6 - taken));
         held_take(&held, 1);
     }
 }

@@ -30,7 +30,7 @@ static void it_holds_its_identity(void **state) {
     OWNED(pki_free) struct pki_cert *ca = pki_ca();
     struct identity *identity = pki_identity(ca, CLIENT_ID, 7);
     struct err err = {0};
-    struct tls_context *context = tls_context_new(identity, &err);
+    struct tls_context *context = tls_context_new(identity, span_of_text("policy"), &err);
     identity_unref(identity);
     assert_int_equal(identity_generation(tls_context_identity(context)), 7);
     struct tls_context *again = tls_context_ref(context);

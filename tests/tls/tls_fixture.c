@@ -7,7 +7,7 @@
 struct tls_context *tls_fixture_context(const struct pki_cert *ca, const char *id) {
     OWNED(identity_unref) struct identity *identity = pki_identity(ca, id, 1);
     struct err err = {0};
-    struct tls_context *context = tls_context_new(identity, &err);
+    struct tls_context *context = tls_context_new(identity, span_of_text("policy"), &err);
     CHECK(context != NULL);
     return context;
 }
@@ -16,7 +16,7 @@ struct tls_context *tls_fixture_context_of(struct svid *svid, struct bundle_set 
     OWNED(identity_unref) struct identity *identity = identity_new(1, &svid, 1, bundles);
     CHECK(identity != NULL);
     struct err err = {0};
-    struct tls_context *context = tls_context_new(identity, &err);
+    struct tls_context *context = tls_context_new(identity, span_of_text("policy"), &err);
     CHECK(context != NULL);
     svid_unref(svid);
     bundle_set_unref(bundles);

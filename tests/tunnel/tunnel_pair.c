@@ -56,7 +56,7 @@ static void on_request(void *arg, struct tunnel *tunnel, struct h2_stream *strea
     memcpy(pair->authority, request->authority.ptr, request->authority.len);
     pair->authority[request->authority.len] = '\0';
     struct leg_stream *leg = &pair->streams[pair->num_streams++ % 64];
-    leg_stream_adopt(leg, tunnel, stream, wake_echo, leg);
+    leg_stream_adopt(leg, tunnel, stream, (struct leg_owner){wake_echo, leg});
     leg_stream_respond(leg, pair->answer);
 }
 
@@ -64,7 +64,7 @@ static void init_side(struct tunnel_side *side, struct tunnel_pair *pair,
                       struct identity *identity) {
     side->pair = pair;
     side->turn = calloc(1, sizeof(*side->turn));
-    side->context = tls_context_new(identity, NULL);
+    side->context = tls_context_new(identity, span_of(NULL, 0), NULL);
     assert_non_null(side->context);
     identity_unref(identity);
     tunnel_env_init(&side->env);
@@ -148,13 +148,13 @@ void tunnel_pair_free(struct tunnel_pair *pair) {
 }
 
 struct tunnel *tunnel_pair_get(struct tunnel_pair *pair) {
-    struct pool_key key = {.addr = pair->addr,
-                           .context = pair->client.context,
-                           .config = pair->config,
-                           .peers = &pair->any};
+    struct tunnel_target target = {.addr = pair->addr,
+                                   .context = pair->client.context,
+                                   .config = pair->config,
+                                   .peers = &pair->any};
     struct tunnel_failure failure = {0};
     bool reused = false;
-    struct tunnel *tunnel = pool_get(&pair->pool, &key, PKI_NOW_FOR_TUNNELS, &reused, &failure);
+    struct tunnel *tunnel = pool_get(&pair->pool, &target, PKI_NOW_FOR_TUNNELS, &reused, &failure);
     assert_non_null(tunnel);
     return tunnel;
 }

@@ -45,7 +45,8 @@ static void wake_caller(void *arg) {
 static void call(struct tunnel_pair *pair, struct caller *caller, struct tunnel *tunnel) {
     struct netaddr to = {.family = NETADDR_V4, .ip = {10, 0, 0, 2}, .port = 6379};
     *caller = (struct caller){0};
-    assert_true(leg_stream_open(&caller->leg, tunnel, &to, &pair->addr, wake_caller, caller));
+    assert_true(leg_stream_open(&caller->leg, tunnel, &to, &pair->addr,
+                                (struct leg_owner){wake_caller, caller}));
 }
 
 static void say(struct caller *caller, const char *text) {
@@ -149,13 +150,13 @@ static void test_a_closed_port_is_unreachable(void **state) {
     ev_io_stop(pair->loop, &pair->accept_io);
     close(pair->listener);
     pair->listener = -1;
-    struct pool_key key = {.addr = pair->addr,
-                           .context = pair->client.context,
-                           .config = pair->config,
-                           .peers = &pair->any};
+    struct tunnel_target target = {.addr = pair->addr,
+                                   .context = pair->client.context,
+                                   .config = pair->config,
+                                   .peers = &pair->any};
     struct tunnel_failure failure = {0};
     bool reused = false;
-    if (pool_get(&pair->pool, &key, PKI_NOW_FOR_TUNNELS, &reused, &failure) != NULL) {
+    if (pool_get(&pair->pool, &target, PKI_NOW_FOR_TUNNELS, &reused, &failure) != NULL) {
         tunnel_pair_run_until(pair, &pair->client.num_gone, 1);
         failure = pair->client.last;
     }
@@ -232,7 +233,18 @@ static void test_another_identity_is_another_tunnel(void **state) {
     (void)state;
     struct tunnel_pair *pair = new_pair(WEB, DB);
     struct tunnel *first = open_tunnel(pair);
-    struct tls_context *next = tls_context_new(tls_context_identity(pair->client.context), NULL);
+    struct identity *old = tls_context_identity(pair->client.context);
+    struct tls_context *same = tls_context_new(old, span_of_text("another policy"), NULL);
+    assert_non_null(same);
+    struct tls_context *before = pair->client.context;
+    pair->client.context = same;
+    assert_ptr_equal(tunnel_pair_get(pair), first); // streams are authorised one by one
+    pair->client.context = before;
+    tls_context_unref(same);
+    struct svid *svid = identity_svid(old);
+    OWNED(identity_unref)
+    struct identity *rotated = identity_new(2, &svid, 1, identity_bundles(old));
+    struct tls_context *next = tls_context_new(rotated, span_of(NULL, 0), NULL);
     assert_non_null(next);
     tls_context_unref(pair->client.context);
     pair->client.context = next;

@@ -140,6 +140,22 @@ def exchange(connection, data):
     return receive_exactly(connection, len(data))
 
 
+def assert_cut(connection, data=b"are you there?"):
+    """The connection is ended by the other side, and not as if all were well."""
+    try:
+        connection.sendall(data)
+        got = connection.recv(len(data))
+    except (ConnectionResetError, BrokenPipeError):
+        return
+    raise AssertionError("still open" if got else "ended in an orderly way")
+
+
+def quietly(function, *arguments):
+    """For what may fail because the other side is, rightly, not there any more."""
+    with contextlib.suppress(OSError):
+        function(*arguments)
+
+
 def reset(connection):
     """Closes with RST."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -177,7 +193,7 @@ def echo_once(host, address, port, data=b"hello"):
 
 def outcome(host, address, port, data=b"hello"):
     """How a connection ends that sends `data` and wants it back: "echoed", "refused" (nobody took
-    it), "reset" or "closed" (taken, then ended without the data)."""
+    it), "reset" or "closed" (taken, then ended without the data), "timeout"."""
     try:
         with host.connect(address, port) as connection:
             connection.sendall(data)
@@ -186,6 +202,8 @@ def outcome(host, address, port, data=b"hello"):
         return "refused"
     except (ConnectionResetError, BrokenPipeError):
         return "reset"
+    except TimeoutError:
+        return "timeout"
     return "echoed" if got else "closed"
 
 
@@ -209,7 +227,7 @@ class Load:
                 self.exchanges += 1
             except (OSError, EOFError, AssertionError) as error:
                 self.failures.append(f"{time.strftime('%H:%M:%S')} {error!r}")
-            time.sleep(0.005)
+            time.sleep(0.01)
 
     def stop(self):
         self._over.set()

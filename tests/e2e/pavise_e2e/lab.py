@@ -6,12 +6,13 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import tempfile
 
 import pytest
 
 from . import settings
-from .applications import Application
+from .applications import Application, Load
 from .network import LocalHost, Network
 from .process import Process
 from .status import Status
@@ -63,6 +64,7 @@ class Lab:
         self.processes = []
         self._applications = []
         self._connections = []
+        self._loads = []
 
     def path(self, name):
         return self.directory / name
@@ -139,6 +141,12 @@ class Lab:
         self._connections.append(connection)
         return connection
 
+    def load(self, host, address, port, **options):
+        """Load that stops with the lab at the latest."""
+        load = Load(host, address, port, **options)
+        self._loads.append(load)
+        return load
+
     # --- the end
 
     def logs(self):
@@ -147,12 +155,15 @@ class Lab:
             yield path.stem, path.read_text(encoding="utf-8", errors="replace")
 
     def close(self):
+        for load in self._loads:
+            load.stop()
         for connection in self._connections:
             connection.close()
         for application in self._applications:
             application.stop()
         wrong = [process.finish() for process in reversed(self.processes)]
-        shutil.rmtree(self.directory, ignore_errors=True)
+        if not os.environ.get("PAVISE_E2E_KEEP"):
+            shutil.rmtree(self.directory, ignore_errors=True)
         wrong = [sentence for sentence in wrong if sentence]
         assert not wrong, "; ".join(wrong)
 
@@ -181,6 +192,11 @@ class NetworkLab(Lab):
     def authority(self, *options, entries=ENTRIES, **more):
         return super().authority(*options, entries=entries, **more)
 
+    def rewrite_entries(self, entries, name="authority"):
+        """New entries for a running authority, which reads them on SIGHUP."""
+        self.write(f"{name}.entries.yaml", json.dumps(entries))
+        next(p for p in self.processes if p.name == name).signal(signal.SIGHUP)
+
     def agent(self, host, change=None, *, intercepted=True, name=None, **options):
         """An agent in a host under the host's uid, with `change` to the default configuration."""
         uid = UIDS[host.name]
@@ -194,16 +210,11 @@ class NetworkLab(Lab):
 
     def intercept(self, host, agent):
         done = host.run([self.pavise, "intercept", "up", "--config", agent.config_path])
-        if b"unknown command" in done.stderr:
-            from .rules import RULES
-            done = host.run(["nft", "-f", "-"], input=RULES.format(uid=UIDS[host.name]).encode())
         assert done.returncode == 0, done.stderr.decode()
 
     def release(self, host, agent):
         """Removes the rules, as `intercept` put them in."""
         done = host.run([self.pavise, "intercept", "down", "--config", agent.config_path])
-        if b"unknown command" in done.stderr:
-            done = host.run(["nft", "delete", "table", "inet", "pavise"])
         assert done.returncode == 0, done.stderr.decode()
 
     def pair(self, web=None, server=None, authority=()):

@@ -1,0 +1,256 @@
+#include "certmgr/tls_client.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/span.h"
+#include "certmgr/pem.h"
+#include "certmgr/resolve.h"
+#include "certmgr/x509_der.h"
+
+#define CHAIN_DEPTH_MAX 10
+
+OWN_DEFINE(SSL_CTX, SSL_CTX_free)
+OWN_DEFINE(SSL, SSL_free)
+
+bool tls_client_parse_address(const char *address, char host[TLS_CLIENT_HOST_MAX], uint16_t *port,
+                              struct err *err) {
+    const char *colon = strrchr(address, ':');
+    size_t len = colon != NULL ? (size_t)(colon - address) : 0;
+    const char *start = address;
+    char *end = NULL;
+    unsigned long number =
+        colon != NULL && colon[1] >= '0' && colon[1] <= '9' ? strtoul(colon + 1, &end, 10) : 0;
+    if (len > 2 && address[0] == '[' && address[len - 1] == ']') {
+        start++;
+        len -= 2;
+    } else if (memchr(address, ':', len) != NULL) {
+        len = 0; // an IPv6 address needs its brackets
+    }
+    if (len == 0 || len >= TLS_CLIENT_HOST_MAX || number == 0 || number > UINT16_MAX ||
+        *end != '\0') {
+        return ERR_SET(err, ERR_INPUT, "\"%s\" is not an address like ca.example.org:15012",
+                       address);
+    }
+    memcpy(host, start, len);
+    host[len] = '\0';
+    *port = (uint16_t)number;
+    return true;
+}
+
+// --- what TLS is to accept
+
+static bool add_roots(SSL_CTX *ctx, struct span der, struct err *err) {
+    X509_STORE *store = SSL_CTX_get_cert_store(ctx);
+    struct span one;
+    while (der.len > 0) {
+        if (!x509_der_next(&der, &one, err)) {
+            return false;
+        }
+        const uint8_t *at = one.ptr;
+        OWNED(X509_free) X509 *cert = d2i_X509(NULL, &at, (long)one.len);
+        if (cert == NULL || !X509_STORE_add_cert(store, cert)) {
+            return ERR_SET(err, ERR_INPUT, "a root certificate cannot be used");
+        }
+    }
+    return true;
+}
+
+static bool load_roots(SSL_CTX *ctx, const char *path, struct err *err) {
+    struct buf text __attribute__((cleanup(buf_fini))) = {0};
+    struct buf der __attribute__((cleanup(buf_fini))) = {0};
+    return file_read(path, PEM_INPUT_MAX, &text, err) &&
+           pem_parse_certificates(buf_span(&text), path, &der, err) &&
+           add_roots(ctx, buf_span(&der), err);
+}
+
+static SSL_CTX *make_context(const char *roots_file, struct err *err) {
+    static const uint8_t h2[] = {2, 'h', '2'};
+    OWNED(SSL_CTX_free) SSL_CTX *ctx = SSL_CTX_new(TLS_method());
+    if (ctx == NULL || !SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) ||
+        SSL_CTX_set_alpn_protos(ctx, h2, sizeof(h2)) != 0) {
+        ERR_NO_MEMORY(err, "preparing TLS");
+        return NULL;
+    }
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+    SSL_CTX_set_max_cert_list(ctx, TLS_CLIENT_CHAIN_MAX);
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+    return load_roots(ctx, roots_file, err) ? take(&ctx) : NULL;
+}
+
+static bool set_name(SSL *ssl, const char *name) {
+    X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
+    struct netaddr ip;
+    X509_VERIFY_PARAM_set_depth(param, CHAIN_DEPTH_MAX);
+    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+    if (netaddr_parse_ip(&ip, span_of_text(name), NULL)) { // RFC 6066: never in the server name
+        return X509_VERIFY_PARAM_set1_ip(param, ip.ip, ip.family == NETADDR_V4 ? 4 : 16) == 1;
+    }
+    return X509_VERIFY_PARAM_set1_host(param, name, strlen(name)) == 1 &&
+           SSL_set_tlsext_host_name(ssl, name) == 1;
+}
+
+static SSL *make_ssl(const char *roots_file, const char *name, struct err *err) {
+    OWNED(SSL_CTX_free) SSL_CTX *ctx = make_context(roots_file, err);
+    if (ctx == NULL) {
+        return NULL;
+    }
+    OWNED(SSL_free) SSL *ssl = SSL_new(ctx);
+    if (ssl == NULL || !set_name(ssl, name)) {
+        ERR_SET(err, ERR_INPUT, "\"%s\" cannot be a server's name", name);
+        return NULL;
+    }
+    SSL_set_connect_state(ssl);
+    return take(&ssl);
+}
+
+// --- connecting
+
+static int connect_started(const struct netaddr *to, bool *in_progress) {
+    struct sockaddr_storage sa;
+    socklen_t len = netaddr_to_sockaddr(to, &sa);
+    int on = 1;
+    int fd = socket(sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return -1;
+    }
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    *in_progress = false;
+    if (connect(fd, (const struct sockaddr *)&sa, len) == 0) {
+        return fd;
+    }
+    if (errno == EINPROGRESS || errno == EINTR) {
+        *in_progress = true;
+        return fd;
+    }
+    int errnum = errno;
+    (void)close(fd);
+    errno = errnum;
+    return -1;
+}
+
+static int connect_result(int fd, const struct patience *patience) {
+    struct pollfd ready = {.fd = fd, .events = POLLOUT};
+    while (ready.revents == 0) {
+        enum patience_outcome outcome = patience_poll(patience, &ready, 1, -1);
+        if (outcome != PATIENCE_READY) {
+            return outcome == PATIENCE_CANCELLED ? ECANCELED : ETIMEDOUT;
+        }
+    }
+    int errnum = 0;
+    socklen_t len = sizeof(errnum);
+    return getsockopt(fd, SOL_SOCKET, SO_ERROR, &errnum, &len) == 0 ? errnum : errno;
+}
+
+static int connect_one(const struct netaddr *to, const struct patience *patience, struct err *err) {
+    char text[NETADDR_TEXT_MAX];
+    bool in_progress = false;
+    int fd = connect_started(to, &in_progress);
+    int errnum = fd < 0 ? errno : in_progress ? connect_result(fd, patience) : 0;
+    if (errnum == 0) {
+        return fd;
+    }
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    ERR_SET_ERRNO(err, ERR_ENVIRONMENT, errnum, "cannot connect to %s", netaddr_format(to, text));
+    return -1;
+}
+
+// An address that does not answer must not use up the others' time.
+static struct patience share_of(const struct patience *patience, int64_t now_ms, size_t num_left) {
+    int64_t left_ms = patience->deadline_ms - now_ms;
+    return (struct patience){.cancel_fd = patience->cancel_fd,
+                             .deadline_ms = now_ms + left_ms / (int64_t)num_left};
+}
+
+static int connect_any(const struct resolve_result *to, const struct patience *patience,
+                       struct err *err) {
+    int fd = -1;
+    for (size_t i = 0; i < to->num && fd < 0; i++) {
+        struct patience share = share_of(patience, clock_mono_ms(), to->num - i);
+        fd = connect_one(&to->addr[i], &share, err);
+    }
+    return fd;
+}
+
+// --- the handshake
+
+static void explain(const struct tls_client_options *options, const char *name,
+                    const struct tls_pump *pump, struct err *err) {
+    long verdict = SSL_get_verify_result(tls_pump_ssl(pump));
+    if (verdict == X509_V_OK) {
+        ERR_SET(err, ERR_ENVIRONMENT, "the TLS handshake with %s failed: %s", options->address,
+                tls_pump_error(pump));
+    } else if (verdict == X509_V_ERR_HOSTNAME_MISMATCH ||
+               verdict == X509_V_ERR_IP_ADDRESS_MISMATCH) {
+        ERR_SET(err, ERR_INPUT, "the certificate of %s is not for the name \"%s\"",
+                options->address, name);
+    } else {
+        ERR_SET(err, ERR_INPUT, "the certificate of %s is not trusted by the roots in %s: %s",
+                options->address, options->roots_file, X509_verify_cert_error_string(verdict));
+    }
+}
+
+static bool shake_hands(struct tls_pump *pump, const struct tls_client_options *options,
+                        const char *name, const struct patience *patience, struct err *err) {
+    enum tls_pump_state state;
+    while ((state = tls_pump_step(pump)) == TLS_PUMP_HANDSHAKE) {
+        struct pollfd fds[TLS_PUMP_FDS];
+        tls_pump_arm(pump, fds);
+        switch (patience_poll(patience, fds, TLS_PUMP_FDS, -1)) {
+        case PATIENCE_READY:
+            break;
+        case PATIENCE_TIMEOUT:
+            return ERR_SET(err, ERR_ENVIRONMENT,
+                           "%s accepted the connection and did not finish the TLS handshake",
+                           options->address);
+        case PATIENCE_CANCELLED:
+            return ERR_SET(err, ERR_ENVIRONMENT, "stopped during the TLS handshake");
+        }
+    }
+    if (state == TLS_PUMP_ENDED) {
+        explain(options, name, pump, err);
+    }
+    return state == TLS_PUMP_OPEN;
+}
+
+struct tls_pump *tls_client_connect(const struct tls_client_options *options,
+                                    const struct patience *patience, struct err *err) {
+    char host[TLS_CLIENT_HOST_MAX];
+    uint16_t port = 0;
+    struct resolve_result to;
+    if (!tls_client_parse_address(options->address, host, &port, err)) {
+        return NULL;
+    }
+    const char *name = options->server_name != NULL ? options->server_name : host;
+    OWNED(SSL_free) SSL *ssl = make_ssl(options->roots_file, name, err);
+    if (ssl == NULL || !resolve_host(host, port, patience, &to, err)) {
+        ERR_clear_error();
+        return NULL;
+    }
+    int fd = connect_any(&to, patience, err);
+    if (fd < 0) {
+        return NULL;
+    }
+    OWNED(tls_pump_free) struct tls_pump *pump = tls_pump_new(take(&ssl), fd);
+    if (pump == NULL) {
+        ERR_NO_MEMORY(err, "connecting");
+        return NULL;
+    }
+    return shake_hands(pump, options, name, patience, err) ? take(&pump) : NULL;
+}

@@ -1,0 +1,190 @@
+"""The rules find what they are for: each is shown a breach, and code that is right."""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+import budgets  # noqa: E402
+import layers  # noqa: E402
+import source  # noqa: E402
+import tally  # noqa: E402
+import tree  # noqa: E402
+
+
+def c_file(monkeypatch, path, text):
+    monkeypatch.setattr(source, "read", lambda _: text)
+    return source.CFile(path)
+
+
+def breaches(monkeypatch, check, text, path="agent/net/socket.c"):
+    return [line for _, line, _ in check([c_file(monkeypatch, path, text)])]
+
+
+NESTED = """int socket_f(int a) {
+    if (a) {
+        for (;;) {
+            switch (a) {
+            case 1:
+                DEEPEST
+            }
+        }
+    }
+}
+"""
+
+
+def test_nesting(monkeypatch):
+    good = NESTED.replace("DEEPEST", "a = (struct x){.y = {1}}.y;")
+    assert breaches(monkeypatch, budgets.nesting, good) == []
+    bad = NESTED.replace("DEEPEST", "if (a) {\n                }")
+    assert breaches(monkeypatch, budgets.nesting, bad) == [6]
+
+
+def test_function_length(monkeypatch):
+    body = "    x();\n"
+    assert breaches(monkeypatch, budgets.functions, "int f(void) {\n" + 58 * body + "}\n") == []
+    assert breaches(monkeypatch, budgets.functions, "int f(void) {\n" + 59 * body + "}\n") == [1]
+
+
+def test_parameters(monkeypatch):
+    good = "static int f(int a, int b, int c, int d,\n             int (*e)(int x, int y)) {\n}\n"
+    assert breaches(monkeypatch, budgets.parameters, good) == []
+    bad = "static int f(int a, int b, int c, int d, int e, int f) {\n}\n"
+    assert breaches(monkeypatch, budgets.parameters, bad) == [1]
+
+
+def test_lengths_and_columns(monkeypatch):
+    assert breaches(monkeypatch, budgets.file_lengths, "\n" * 400) == []
+    assert breaches(monkeypatch, budgets.file_lengths, "\n" * 401) == [401]
+    assert breaches(monkeypatch, budgets.file_lengths, "\n" * 121, "base/x.h") == [121]
+    assert breaches(monkeypatch, budgets.columns, "x" * 101) == [1]
+
+
+def test_goto(monkeypatch):
+    good = "// goto\nchar *s = \"goto\";\n"
+    assert breaches(monkeypatch, budgets.no_goto, good) == []
+    assert breaches(monkeypatch, budgets.no_goto, "    goto end;\n") == [1]
+
+
+def test_vla(monkeypatch):
+    good = "    char a[sizeof(((struct x *)0)->y)];\n    char b[LEN + 1];\n    return t[n];\n"
+    assert breaches(monkeypatch, budgets.no_vla, good) == []
+    assert breaches(monkeypatch, budgets.no_vla, "    char a[len + 1];\n") == [1]
+
+
+def test_mutable_state(monkeypatch):
+    good = ("static const int a = 1;\nstatic const char *const b[] = {0};\nstatic int f(int x);\n"
+            "struct y;\nroutes_fn routes_z;\n    static const struct option c[] = {\n")
+    assert breaches(monkeypatch, budgets.no_mutable_state, good) == []
+    for bad in ("static int a;\n", "static const char *b[] = {0};\n", "int c = 3;\n",
+                "    static unsigned d = 0;\n", "static _Atomic(int) e;\n", "struct x y;\n"):
+        assert breaches(monkeypatch, budgets.no_mutable_state, bad) == [1], bad
+
+
+def test_typedef_and_header_comment(monkeypatch):
+    good = "// A contract.\ntypedef int (*x_fn)(int);\n"
+    assert breaches(monkeypatch, budgets.no_typedef_struct, good) == []
+    assert breaches(monkeypatch, budgets.header_comments, good, "base/x.h") == []
+    bad = "typedef struct x {\n"
+    assert breaches(monkeypatch, budgets.no_typedef_struct, bad) == [1]
+    assert breaches(monkeypatch, budgets.header_comments, bad, "base/x.h") == [1]
+
+
+def test_layers(monkeypatch):
+    good = '#include "base/err.h"\n#include "agent/net/socket.h"\n'
+    assert breaches(monkeypatch, layers.layers, good) == []
+    bad = good + '#include "agent/worker/worker.h"\n'
+    assert breaches(monkeypatch, layers.layers, bad) == [3]
+    status = '#include "agent/worker/worker.h"\n'
+    assert breaches(monkeypatch, layers.layers, status, "agent/status/status.c") == [1]
+    assert breaches(monkeypatch, layers.layers, "", "agent/new/new.c") == [1]
+
+
+def test_internal_headers(monkeypatch):
+    text = '#include "agent/tunnel/h2_internal.h"\n'
+    assert breaches(monkeypatch, layers.internal_headers, text, "agent/tunnel/h2_wire.c") == []
+    assert breaches(monkeypatch, layers.internal_headers, text, "tests/tunnel/h2_test.c") == [1]
+
+
+def test_doors(monkeypatch):
+    for name in ("grpc/grpc.h", "nghttp2/nghttp2.h", "yaml.h", "jansson.h", "http_parser.h", "ev.h",
+                 "protobuf-c/protobuf-c.h", "openssl/ssl.h", "openssl/x509.h"):
+        assert breaches(monkeypatch, layers.doors, f"#include <{name}>\n") == [1], name
+    generated = '#include "proto/workload.pb-c.h"\n'
+    assert breaches(monkeypatch, layers.doors, generated, "certmgr/source.c") == [1]
+    assert breaches(monkeypatch, layers.doors, "#include <event.h>\n") == []
+
+
+def test_loggers(monkeypatch):
+    text = '    log_msg(LOG_INFO, "x", "y");\n'
+    assert breaches(monkeypatch, layers.loggers, text, "agent/worker/conn_report.c") == []
+    assert breaches(monkeypatch, layers.loggers, text) == [1]
+
+
+def test_exports(monkeypatch):
+    header = c_file(monkeypatch, "agent/net/socket.h", "enum direction {\n};\n")
+    good = c_file(monkeypatch, "agent/net/socket_open.c",
+                  "int socket_f(void) {\n}\nstatic int g(void) {\n}\n"
+                  "int direction_name(int x) {\n}\n")
+    bad = c_file(monkeypatch, "agent/net/socket_open.c", "int open_it(void) {\n}\n")
+    assert list(layers.exports([header, good])) == []
+    assert len(list(layers.exports([header, bad]))) == 1
+
+
+def test_tests_exist(monkeypatch):
+    code = c_file(monkeypatch, "base/x_wire.c", "")
+    for test, count in (("x_wire_test", 0), ("x_test", 0), ("x_wire_cut_test", 0), ("y_test", 1)):
+        files = [code, c_file(monkeypatch, f"tests/base/{test}.c", "")]
+        assert len(list(tree.tests_exist(files))) == count, test
+
+
+def test_machine_names(monkeypatch):
+    def found(text):
+        monkeypatch.setattr(tree, "text_files", lambda: [("README.md", text.split("\n"))])
+        return len(list(tree.machine_names([])))
+    assert found("/etc/pavise $HOME/work /tmp/pavise https://example.org/work/x") == 0
+    assert found("see /work/" + "main") == 1
+    assert found("/ro" + "ot/.cache") == 1
+    assert found("http://deb.debian" + ".org/debian") == 1
+
+
+LOG = """//tests/a:x_test                    (cached) PASSED in 0.1s
+//tests/a:y_test                             FAILED in 0.2s
+//tests/a:z_replay                           PASSED in 0.2s
+//tests/a:gone_test                       NO STATUS
+"""
+
+
+def test_tally_bazel(tmp_path, capsys):
+    logs = {"x_test": "[  PASSED  ] 3 test(s).\n[  SKIPPED ] 1 test(s), listed below:\n"
+                      "[  SKIPPED ] needs_root\n",
+            "y_test": "[  PASSED  ] 1 test(s).\n[  FAILED  ] 2 test(s), listed below:\n"
+                      "[  FAILED  ] one\n[  FAILED  ] two\n",
+            "z_replay": "replayed 3 files\n"}
+    for name, text in logs.items():
+        (tmp_path / "tests/a" / name).mkdir(parents=True)
+        (tmp_path / "tests/a" / name / "test.log").write_text(text)
+    (tmp_path / "log").write_text(LOG)
+    total = tally.count_bazel(tmp_path / "log", tmp_path)
+    assert total == {"PASSED": 5, "FAILED": 3, "SKIPPED": 1}
+    assert "SKIPPED: //tests/a:x_test needs_root" in capsys.readouterr().out
+
+
+def test_tally_sum(tmp_path, capsys):
+    (tmp_path / "a").write_text("3 0 1\n")
+    (tmp_path / "a.log").write_text("not a tally")
+    assert tally.add_up(tmp_path) == 0
+    assert capsys.readouterr().out.endswith("\n3 passed, 0 failed, 1 skipped\n")
+    (tmp_path / "b").write_text("1 2 0\n")
+    assert tally.add_up(tmp_path) == 1
+
+
+def test_tally_junit(tmp_path):
+    assert tally.count_junit(str(tmp_path / "missing.xml"))["FAILED"] == 1
+    (tmp_path / "r.xml").write_text(
+        '<testsuites><testsuite><testcase classname="a" name="b"/><testcase classname="a" name="c">'
+        '<skipped message="no tcpdump"/></testcase><testcase classname="a" name="d"><failure/>'
+        "</testcase></testsuite></testsuites>")
+    assert tally.count_junit(str(tmp_path / "r.xml")) == {"PASSED": 1, "FAILED": 1, "SKIPPED": 1}
