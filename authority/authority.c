@@ -7,8 +7,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "authority/authority_log.h"
 #include "authority/authority_options.h"
 #include "authority/ca.h"
+#include "authority/csr_server.h"
 #include "authority/entries.h"
 #include "authority/issuer.h"
 #include "authority/rpc_server.h"
@@ -18,18 +20,10 @@
 #include "base/err.h"
 #include "base/log.h"
 
-#define TICK_MAX_MS 1000        // so that a clock jump or a resume is noticed soon
-#define ACCEPTS_PER_TURN 32     // then others have their turn
-#define ACCEPT_PAUSE_S 0.1      // when descriptors have run out
-#define CA_RETRY_MS 60000       // after a failed renewal of the CA
-#define LOG_WINDOW_MS 10000     // callers can provoke lines: at most this many
-#define LOG_LINES_PER_WINDOW 50 // in one window
-
-struct log_budget {
-    int64_t window_start_ms; // monotonic
-    unsigned num_lines;
-    uint64_t num_suppressed;
-};
+#define TICK_MAX_MS 1000    // so that a clock jump or a resume is noticed soon
+#define ACCEPTS_PER_TURN 32 // then others have their turn
+#define ACCEPT_PAUSE_S 0.1  // when descriptors have run out
+#define CA_RETRY_MS 60000   // after a failed renewal of the CA
 
 struct authority {
     struct authority_options options;
@@ -38,38 +32,21 @@ struct authority {
     struct workload_service *service;
     struct rpc_server *server;
     struct unix_listener *listener;
+    struct csr_server *csr_server; // NULL: no --listen
     struct ev_loop *loop;
     ev_io listener_watcher;
     ev_io server_watcher;
+    ev_io csr_watcher;
     ev_timer tick;
     ev_timer accept_pause;
     ev_signal terminate;
     ev_signal interrupt;
     ev_signal hangup;
     int64_t ca_retry_ms; // wall clock; no renewal of the CA before it
-    struct log_budget budget;
+    struct authority_log log;
 };
 
 // --- what is logged
-
-static bool may_log(struct log_budget *budget) {
-    int64_t now = clock_mono_ms();
-    if (now - budget->window_start_ms >= LOG_WINDOW_MS) {
-        if (budget->num_suppressed > 0) {
-            struct log_line line;
-            log_begin(&line, LOG_WARN, "log_lines_suppressed");
-            log_u64(&line, "count", budget->num_suppressed);
-            log_end(&line);
-        }
-        *budget = (struct log_budget){.window_start_ms = now};
-    }
-    if (budget->num_lines >= LOG_LINES_PER_WINDOW) {
-        budget->num_suppressed++;
-        return false;
-    }
-    budget->num_lines++;
-    return true;
-}
 
 static void log_time(struct log_line *line, const char *key, int64_t unix_s) {
     char text[CLOCK_TEXT_MAX];
@@ -78,6 +55,7 @@ static void log_time(struct log_line *line, const char *key, int64_t unix_s) {
 }
 
 static void log_started(const struct authority *authority) {
+    char address[NETADDR_TEXT_MAX];
     struct log_line line;
     log_begin(&line, LOG_INFO, "authority_started");
     log_text(&line, "socket", authority->options.socket_path);
@@ -87,46 +65,21 @@ static void log_started(const struct authority *authority) {
     log_text(&line, "entries", authority->options.entries_path);
     log_i64(&line, "ttl_ms", authority->options.ttl_ms);
     log_i64(&line, "rotate_every_ms", authority->options.rotate_ms);
-    log_end(&line);
-}
-
-static void log_certificate(const char *name, const struct service_event *event) {
-    struct log_line line;
-    log_begin(&line, LOG_INFO, name);
-    log_text(&line, "spiffe_id", event->spiffe_id);
-    log_text(&line, "serial", event->serial);
-    log_time(&line, "not_after", event->not_after);
-    log_u64(&line, "count", event->count);
-    log_end(&line);
-}
-
-static void log_refused(const struct service_event *event) {
-    struct log_line line;
-    log_begin(&line, LOG_WARN, "call_refused");
-    log_u64(&line, "uid", event->uid);
-    log_text(&line, "reason", event->reason);
+    if (authority->options.listens) {
+        log_text(&line, "listen", netaddr_format(&authority->options.listen, address));
+        log_text(&line, "tokens", authority->options.tokens_path);
+    }
     log_end(&line);
 }
 
 static void on_service_event(void *arg, const struct service_event *event) {
     struct authority *authority = arg;
-    if (!may_log(&authority->budget)) {
-        return;
-    }
-    switch (event->kind) {
-    case SERVICE_ISSUED:
-        log_certificate("identity_issued", event);
-        break;
-    case SERVICE_ROTATED:
-        log_certificate("identity_rotated", event);
-        break;
-    case SERVICE_REFUSED:
-        log_refused(event);
-        break;
-    case SERVICE_FAILED:
-        log_msg(LOG_ERROR, "identity_failed", "%s", event->reason);
-        break;
-    }
+    authority_log_service(&authority->log, event);
+}
+
+static void on_csr_event(void *arg, const struct csr_event *event) {
+    struct authority *authority = arg;
+    authority_log_csr(&authority->log, event);
 }
 
 // --- time
@@ -144,16 +97,17 @@ static void arm_tick(struct authority *authority) {
     ev_timer_again(authority->loop, &authority->tick);
 }
 
-static void maintain_ca(struct authority *authority, int64_t now_ms) {
+// Whether the roots are others now.
+static bool maintain_ca(struct authority *authority, int64_t now_ms) {
     struct err err = {0};
     bool changed = false;
     if (now_ms < authority->ca_retry_ms && authority->ca_retry_ms - now_ms <= CA_RETRY_MS) {
-        return;
+        return false;
     }
     if (!ca_maintain(authority->ca, now_ms / 1000, &changed, &err)) {
         log_msg(LOG_ERROR, "ca_renewal_failed", "%s", err.msg);
         authority->ca_retry_ms = now_ms + CA_RETRY_MS;
-        return;
+        return false;
     }
     if (changed) {
         struct log_line line;
@@ -162,12 +116,16 @@ static void maintain_ca(struct authority *authority, int64_t now_ms) {
         log_end(&line);
         workload_service_push_bundle(authority->service, now_ms);
     }
+    return changed;
 }
 
 static void on_tick(struct ev_loop *loop UNUSED, ev_timer *watcher, int events UNUSED) {
     struct authority *authority = watcher->data;
     int64_t now_ms = clock_wall_ms();
-    maintain_ca(authority, now_ms);
+    bool changed = maintain_ca(authority, now_ms);
+    if (authority->csr_server != NULL) {
+        csr_server_tick(authority->csr_server, now_ms / 1000, changed);
+    }
     workload_service_renew(authority->service, now_ms);
     arm_tick(authority);
 }
@@ -176,7 +134,7 @@ static void on_tick(struct ev_loop *loop UNUSED, ev_timer *watcher, int events U
 
 static void serve(struct authority *authority, int fd, uid_t uid) {
     struct err err = {0};
-    if (!rpc_server_add(authority->server, fd, uid, &err) && may_log(&authority->budget)) {
+    if (!rpc_server_add(authority->server, fd, uid, &err) && authority_log_may(&authority->log)) {
         log_msg(LOG_WARN, "connection_refused", "%s", err.msg);
     }
 }
@@ -212,31 +170,57 @@ static void on_server(struct ev_loop *loop UNUSED, ev_io *watcher, int events UN
     arm_tick(authority); // a first certificate has a due time of its own
 }
 
+static void on_csr_server(struct ev_loop *loop UNUSED, ev_io *watcher, int events UNUSED) {
+    struct authority *authority = watcher->data;
+    csr_server_process(authority->csr_server);
+}
+
 // --- signals
 
 static void on_end(struct ev_loop *loop, ev_signal *watcher UNUSED, int events UNUSED) {
     ev_break(loop, EVBREAK_ALL);
 }
 
-static void on_hangup(struct ev_loop *loop UNUSED, ev_signal *watcher, int events UNUSED) {
-    struct authority *authority = watcher->data;
+static void log_reloaded(const char *name, size_t count) {
+    struct log_line line;
+    log_begin(&line, LOG_INFO, name);
+    log_u64(&line, "count", count);
+    log_end(&line);
+}
+
+static void reload_tokens(struct authority *authority) {
     struct err err = {0};
-    if (authority->options.entries_path == NULL) {
-        log_msg(LOG_INFO, "entries_reloaded", "there is no entries file; nothing to do");
-        return;
+    size_t num = 0;
+    if (csr_server_reload(authority->csr_server, &num, &err)) {
+        log_reloaded("tokens_reloaded", num);
+    } else {
+        log_msg(LOG_ERROR, "tokens_refused", "%s; the old tokens stay", err.msg);
     }
+}
+
+static void reload_entries(struct authority *authority) {
+    struct err err = {0};
     struct entries *entries =
         entries_load(authority->options.entries_path, authority->options.trust_domain, &err);
     if (entries == NULL) {
         log_msg(LOG_ERROR, "entries_refused", "%s; the old entries stay", err.msg);
         return;
     }
-    struct log_line line;
-    log_begin(&line, LOG_INFO, "entries_reloaded");
-    log_u64(&line, "count", entries_num(entries));
-    log_end(&line);
+    log_reloaded("entries_reloaded", entries_num(entries));
     workload_service_set_entries(authority->service, entries);
     arm_tick(authority);
+}
+
+static void on_hangup(struct ev_loop *loop UNUSED, ev_signal *watcher, int events UNUSED) {
+    struct authority *authority = watcher->data;
+    if (authority->csr_server != NULL) {
+        reload_tokens(authority);
+    }
+    if (authority->options.entries_path != NULL) {
+        reload_entries(authority);
+    } else {
+        log_msg(LOG_INFO, "entries_reloaded", "there is no entries file; nothing to do");
+    }
 }
 
 // --- start and end
@@ -284,16 +268,30 @@ static bool make_service(struct authority *authority, struct err *err) {
     return authority->service != NULL;
 }
 
+static bool start_csr_server(struct authority *authority, struct err *err) {
+    const struct csr_server_options options = {.listen = authority->options.listen,
+                                               .tokens_path = authority->options.tokens_path,
+                                               .trust_domain = authority->options.trust_domain,
+                                               .ttl_ms = authority->options.ttl_ms};
+    const struct csr_observer observer = {.event = on_csr_event, .arg = authority};
+    authority->csr_server = csr_server_new(authority->ca, &options, observer, err);
+    return authority->csr_server != NULL;
+}
+
 static bool start(struct authority *authority, struct err *err) {
     const struct rpc_limits limits = {.connections = 1024,
                                       .connections_per_uid = 256,
                                       .streams_per_connection = 16,
-                                      .idle_ms = 120000};
+                                      .idle_ms = 120000,
+                                      .request_max = 4096}; // ours are empty
     if (!make_service(authority, err)) {
         return false;
     }
     authority->server = rpc_server_new(limits, workload_service_handler(authority->service), err);
     if (authority->server == NULL) {
+        return false;
+    }
+    if (authority->options.listens && !start_csr_server(authority, err)) {
         return false;
     }
     authority->listener = unix_listener_new(authority->options.socket_path, err);
@@ -326,12 +324,19 @@ static void watch(struct authority *authority) {
     authority->tick.data = authority->accept_pause.data = authority;
     ev_io_start(authority->loop, &authority->listener_watcher);
     ev_io_start(authority->loop, &authority->server_watcher);
+    if (authority->csr_server != NULL) {
+        ev_io_init(&authority->csr_watcher, on_csr_server, csr_server_fd(authority->csr_server),
+                   EV_READ);
+        authority->csr_watcher.data = authority;
+        ev_io_start(authority->loop, &authority->csr_watcher);
+    }
     arm_tick(authority);
 }
 
 // Every stream ends before the service it belongs to.
 static void authority_fini(struct authority *authority) {
     unix_listener_free(authority->listener);
+    csr_server_free(authority->csr_server);
     rpc_server_free(authority->server);
     workload_service_free(authority->service);
     issuer_free(authority->issuer);

@@ -26,8 +26,11 @@ enum option_id {
 
 const char *authority_options_help(void) {
     return "usage: pavise authority --socket PATH --trust-domain TD [--ttl 1h] [--rotate-every D]\n"
-           "                        [--entries FILE] [--state DIR]\n"
+           "                        [--entries FILE] [--state DIR] [--listen IP:PORT --tokens "
+           "FILE]\n"
            "Serves the SPIFFE Workload API on a Unix socket; a caller's uid decides its identity.\n"
+           "With --listen it also signs certificate requests over TLS, as an Istio CA does; a\n"
+           "caller's token decides its identity.\n"
            "  --socket PATH        where to listen (absolute)\n"
            "  --trust-domain TD    for example example.org\n"
            "  --ttl D              life of a certificate, 2s to 30d (1h)\n"
@@ -35,7 +38,12 @@ const char *authority_options_help(void) {
            "  --entries FILE       YAML list of {uid: N, spiffeId: ID}; first match wins, no "
            "match\n"
            "                       is refused; re-read on SIGHUP (without it: spiffe://TD/uid/N)\n"
-           "  --state DIR          keeps the CA here, mode 0700 (without it: in memory)\n";
+           "  --state DIR          keeps the CA here, mode 0700 (without it: in memory)\n"
+           "  --listen IP:PORT     signs requests here; needs --tokens, and --state, whose ca.crt "
+           "is\n"
+           "                       what callers verify this server by\n"
+           "  --tokens FILE        YAML list of {token: T, spiffeId: ID}, 16 characters or more;\n"
+           "                       re-read on SIGHUP\n";
 }
 
 static bool parse_duration(const char *name, const char *text, int64_t *out, struct err *err) {
@@ -44,6 +52,13 @@ static bool parse_duration(const char *name, const char *text, int64_t *out, str
                        name, text);
     }
     return true;
+}
+
+static bool parse_listen(const char *text, struct authority_options *out, struct err *err) {
+    out->listens = true;
+    return netaddr_parse(&out->listen, span_of_text(text), NULL) ||
+           ERR_SET(err, ERR_USAGE, "--listen must be an address like 127.0.0.1:15012, not \"%s\"",
+                   text);
 }
 
 static bool apply(int option, const char *value, struct authority_options *out, struct err *err) {
@@ -65,9 +80,10 @@ static bool apply(int option, const char *value, struct authority_options *out, 
         out->state_dir = value;
         return true;
     case OPTION_LISTEN:
+        return parse_listen(value, out, err);
     case OPTION_TOKENS:
-        return ERR_SET(err, ERR_USAGE,
-                       "--listen and --tokens (CSR signing) are not supported by this version");
+        out->tokens_path = value;
+        return true;
     case OPTION_HELP:
         out->help = true;
         return true;
@@ -92,6 +108,17 @@ static bool check_times(struct authority_options *out, struct err *err) {
     return true;
 }
 
+static bool check_listen(const struct authority_options *out, struct err *err) {
+    if (out->listens != (out->tokens_path != NULL)) {
+        return ERR_SET(err, ERR_USAGE, "--listen and --tokens are given together or not at all");
+    }
+    if (out->listens && out->state_dir == NULL) {
+        return ERR_SET(err, ERR_USAGE,
+                       "--listen needs --state DIR: callers verify this server by DIR/ca.crt");
+    }
+    return true;
+}
+
 static bool check(struct authority_options *out, struct err *err) {
     if (out->socket_path == NULL) {
         return ERR_SET(err, ERR_USAGE, "--socket PATH is missing");
@@ -105,7 +132,7 @@ static bool check(struct authority_options *out, struct err *err) {
                        "not \"%s\"",
                        out->trust_domain);
     }
-    return check_times(out, err);
+    return check_times(out, err) && check_listen(out, err);
 }
 
 bool authority_options_parse(int argc, char **argv, struct authority_options *out,

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/netaddr.h"
 
 struct authority_options { // the strings are those of argv
     bool help;
@@ -15,6 +16,9 @@ struct authority_options { // the strings are those of argv
     const char *state_dir;    // NULL: the CA lives in memory
     int64_t ttl_ms;
     int64_t rotate_ms; // less than ttl_ms
+    bool listens;      // the two below are set, and so is state_dir
+    struct netaddr listen;
+    const char *tokens_path;
 };
 
 // argv[0] is the sub-command's name. Errors are of class ERR_USAGE.

@@ -227,28 +227,55 @@ static bool serial_text(X509 *cert, char out[CA_SERIAL_TEXT_MAX]) {
     return true;
 }
 
-bool ca_issue(const struct ca *ca, const char *spiffe_id, int64_t now, int64_t not_after,
-              struct ca_leaf *out, struct err *err) {
-    const struct ca_root *root = signer(&ca->roots, now);
-    struct certificate_issuer issuer = {.cert = root->cert, .key = root->key};
-    struct certificate_validity validity = {
+static struct certificate_validity validity_of(const struct ca_root *root, int64_t now,
+                                               int64_t not_after) {
+    return (struct certificate_validity){
         .not_before = now - CERTIFICATE_BACKDATE_S,
         .not_after = not_after < root->validity.not_after ? not_after : root->validity.not_after,
     };
-    OWNED(EVP_PKEY_free) EVP_PKEY *key = certificate_key_new(err);
-    if (key == NULL) {
-        return false;
-    }
-    OWNED(X509_free) X509 *cert = certificate_leaf_new(issuer, key, spiffe_id, validity, err);
-    if (cert == NULL) {
-        return false;
-    }
-    if (!append_der(cert, &out->chain) || !append_pkcs8(key, &out->key) ||
+}
+
+static bool fill(struct ca_leaf *out, X509 *cert, EVP_PKEY *own_key,
+                 struct certificate_validity validity, struct err *err) {
+    if (!append_der(cert, &out->chain) || (own_key != NULL && !append_pkcs8(own_key, &out->key)) ||
         !serial_text(cert, out->serial)) {
         return ERR_NO_MEMORY(err, "issuing a certificate");
     }
+    out->not_before = validity.not_before;
     out->not_after = validity.not_after;
     return true;
+}
+
+bool ca_issue(const struct ca *ca, const char *spiffe_id, int64_t now, int64_t not_after,
+              struct ca_leaf *out, struct err *err) {
+    const struct ca_root *root = signer(&ca->roots, now);
+    const struct certificate_issuer issuer = {.cert = root->cert, .key = root->key};
+    struct certificate_validity validity = validity_of(root, now, not_after);
+    OWNED(EVP_PKEY_free) EVP_PKEY *key = certificate_key_new(err);
+    OWNED(X509_free)
+    X509 *cert = key != NULL ? certificate_leaf_new(issuer, key, spiffe_id, validity, err) : NULL;
+    return cert != NULL && fill(out, cert, key, validity, err);
+}
+
+bool ca_sign(const struct ca *ca, EVP_PKEY *public_key, const char *spiffe_id, int64_t now,
+             int64_t not_after, struct ca_leaf *out, struct err *err) {
+    const struct ca_root *root = signer(&ca->roots, now);
+    const struct certificate_issuer issuer = {.cert = root->cert, .key = root->key};
+    struct certificate_validity validity = validity_of(root, now, not_after);
+    OWNED(X509_free)
+    X509 *cert = certificate_leaf_new(issuer, public_key, spiffe_id, validity, err);
+    return cert != NULL && fill(out, cert, NULL, validity, err);
+}
+
+bool ca_issue_server(const struct ca *ca, const struct certificate_names *names, int64_t now,
+                     int64_t not_after, struct ca_leaf *out, struct err *err) {
+    const struct ca_root *root = signer(&ca->roots, now);
+    const struct certificate_issuer issuer = {.cert = root->cert, .key = root->key};
+    struct certificate_validity validity = validity_of(root, now, not_after);
+    OWNED(EVP_PKEY_free) EVP_PKEY *key = certificate_key_new(err);
+    OWNED(X509_free)
+    X509 *cert = key != NULL ? certificate_server_new(issuer, key, names, validity, err) : NULL;
+    return cert != NULL && fill(out, cert, key, validity, err);
 }
 
 bool ca_bundle(const struct ca *ca, struct buf *out, struct err *err) {

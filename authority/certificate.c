@@ -16,6 +16,8 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
+#include "base/span.h"
+
 // 127 random bits: positive, never more than 16 bytes, and far over the 64 that CAs must have.
 #define SERIAL_BITS 127
 #define KEY_ID_LEN 20
@@ -120,30 +122,47 @@ static bool add_key_usage(X509 *cert, bool is_ca) {
     return set && X509_add1_ext_i2d(cert, NID_key_usage, value, 1, 0);
 }
 
-static bool add_extended_key_usage(X509 *cert) {
+static bool add_extended_key_usage(X509 *cert, bool is_server_only) {
     OWNED(EXTENDED_KEY_USAGE_free) EXTENDED_KEY_USAGE *value = EXTENDED_KEY_USAGE_new();
     return value != NULL && sk_ASN1_OBJECT_push(value, OBJ_nid2obj(NID_server_auth)) &&
-           sk_ASN1_OBJECT_push(value, OBJ_nid2obj(NID_client_auth)) &&
+           (is_server_only || sk_ASN1_OBJECT_push(value, OBJ_nid2obj(NID_client_auth))) &&
            X509_add1_ext_i2d(cert, NID_ext_key_usage, value, 0, 0);
 }
 
-static bool add_uri_san(X509 *cert, const char *uri) {
-    OWNED(GENERAL_NAMES_free) GENERAL_NAMES *names = GENERAL_NAMES_new();
+// Appends one name; `type` is that of a name whose value is such a string.
+static bool push_name(GENERAL_NAMES *names, int type, ASN1_STRING *text, struct span value) {
     OWNED(GENERAL_NAME_free) GENERAL_NAME *name = GENERAL_NAME_new();
-    if (names == NULL || name == NULL) {
+    if (name == NULL || text == NULL) {
+        ASN1_STRING_free(text);
         return false;
     }
-    ASN1_IA5STRING *text = ASN1_IA5STRING_new();
-    if (text == NULL) {
-        return false;
-    }
-    GENERAL_NAME_set0_value(name, GEN_URI, text); // `name` owns the text from here on
-    if (!ASN1_STRING_set(text, uri, (ossl_ssize_t)strlen(uri)) ||
+    GENERAL_NAME_set0_value(name, type, text); // `name` owns the text from here on
+    if (!ASN1_STRING_set(text, value.ptr, (ossl_ssize_t)value.len) ||
         !sk_GENERAL_NAME_push(names, name)) {
         return false;
     }
     (void)take(&name); // `names` owns it
-    return X509_add1_ext_i2d(cert, NID_subject_alt_name, names, 0, 0);
+    return true;
+}
+
+static bool add_uri_san(X509 *cert, const char *uri) {
+    OWNED(GENERAL_NAMES_free) GENERAL_NAMES *names = GENERAL_NAMES_new();
+    return names != NULL && push_name(names, GEN_URI, ASN1_IA5STRING_new(), span_of_text(uri)) &&
+           X509_add1_ext_i2d(cert, NID_subject_alt_name, names, 0, 0);
+}
+
+static bool add_server_sans(X509 *cert, const struct certificate_names *names) {
+    OWNED(GENERAL_NAMES_free) GENERAL_NAMES *all = GENERAL_NAMES_new();
+    bool ok = all != NULL;
+    for (size_t i = 0; ok && i < names->num_dns; i++) {
+        ok = push_name(all, GEN_DNS, ASN1_IA5STRING_new(), span_of_text(names->dns[i]));
+    }
+    for (size_t i = 0; ok && i < names->num_ips; i++) {
+        const struct netaddr *ip = &names->ip[i];
+        ok = push_name(all, GEN_IPADD, ASN1_OCTET_STRING_new(),
+                       span_of(ip->ip, ip->family == NETADDR_V4 ? 4 : 16));
+    }
+    return ok && X509_add1_ext_i2d(cert, NID_subject_alt_name, all, 0, 0);
 }
 
 static X509 *certificate_blank(EVP_PKEY *key, struct certificate_validity validity) {
@@ -188,16 +207,38 @@ X509 *certificate_root_new(EVP_PKEY *key, const char *trust_domain,
     return take(&cert);
 }
 
-X509 *certificate_leaf_new(struct certificate_issuer issuer, EVP_PKEY *key, const char *spiffe_id,
-                           struct certificate_validity validity, struct err *err) {
+// Everything but the SAN, unsigned.
+static X509 *leaf_blank(struct certificate_issuer issuer, EVP_PKEY *key, bool is_server_only,
+                        struct certificate_validity validity) {
     OWNED(X509_free) X509 *cert = certificate_blank(key, validity);
     if (cert == NULL || !add_name_entry(X509_get_subject_name(cert), "O", "Pavise") ||
         !X509_set_issuer_name(cert, X509_get_subject_name(issuer.cert)) ||
         !add_basic_constraints(cert, false) || !add_key_usage(cert, false) ||
-        !add_extended_key_usage(cert) || !add_subject_key_id(cert, key) ||
-        !add_authority_key_id(cert, issuer.key) || !add_uri_san(cert, spiffe_id) ||
+        !add_extended_key_usage(cert, is_server_only) || !add_subject_key_id(cert, key) ||
+        !add_authority_key_id(cert, issuer.key)) {
+        return NULL;
+    }
+    return take(&cert);
+}
+
+X509 *certificate_leaf_new(struct certificate_issuer issuer, EVP_PKEY *key, const char *spiffe_id,
+                           struct certificate_validity validity, struct err *err) {
+    OWNED(X509_free) X509 *cert = leaf_blank(issuer, key, false, validity);
+    if (cert == NULL || !add_uri_san(cert, spiffe_id) ||
         !X509_sign(cert, issuer.key, EVP_sha256())) {
         ERR_SET(err, ERR_ENVIRONMENT, "cannot make the certificate of %s", spiffe_id);
+        return NULL;
+    }
+    return take(&cert);
+}
+
+X509 *certificate_server_new(struct certificate_issuer issuer, EVP_PKEY *key,
+                             const struct certificate_names *names,
+                             struct certificate_validity validity, struct err *err) {
+    OWNED(X509_free) X509 *cert = leaf_blank(issuer, key, true, validity);
+    if (cert == NULL || !add_server_sans(cert, names) ||
+        !X509_sign(cert, issuer.key, EVP_sha256())) {
+        ERR_SET(err, ERR_ENVIRONMENT, "cannot make the certificate of the TLS server");
         return NULL;
     }
     return take(&cert);

@@ -1,6 +1,6 @@
 // Who a caller is: the entries file maps uids to SPIFFE IDs, the first match wins.
 //   - {uid: 1001, spiffeId: "spiffe://example.org/ns/default/sa/web"}
-// Immutable once parsed; one owner. This is the authority's only door to libyaml.
+// Immutable once parsed; one owner.
 #ifndef AUTHORITY_ENTRIES_H
 #define AUTHORITY_ENTRIES_H
 

@@ -20,7 +20,6 @@
 #include "base/check.h"
 #include "base/list.h"
 
-#define REQUEST_MAX 4096  // bytes of a request message; ours are empty
 #define METADATA_MAX 8192 // bytes of a call's metadata
 #define EVENTS_PER_TURN 64
 
@@ -150,7 +149,9 @@ static grpc_server *make_grpc_server(const struct rpc_server *server) {
          .key = streams,
          .value.integer = (int)server->limits.streams_per_connection},
         {.type = GRPC_ARG_INTEGER, .key = idle, .value.integer = server->limits.idle_ms},
-        {.type = GRPC_ARG_INTEGER, .key = message, .value.integer = REQUEST_MAX},
+        {.type = GRPC_ARG_INTEGER,
+         .key = message,
+         .value.integer = (int)server->limits.request_max},
         {.type = GRPC_ARG_INTEGER, .key = metadata, .value.integer = METADATA_MAX},
         {.type = GRPC_ARG_INTEGER, .key = channelz, .value.integer = 0},
     };
@@ -168,7 +169,7 @@ static bool check_limits(const struct rpc_server *server, uid_t uid, struct err 
         const struct connection *other = LIST_ENTRY(it, struct connection, node);
         num_same += other->uid == uid && !other->closing ? 1U : 0U;
     }
-    if (num_same >= server->limits.connections_per_uid) {
+    if (uid != RPC_UID_NONE && num_same >= server->limits.connections_per_uid) {
         return ERR_SET(err, ERR_ENVIRONMENT, "uid %u already has %u connections", (unsigned)uid,
                        num_same);
     }

@@ -8,6 +8,7 @@
 #define AUTHORITY_RPC_SERVER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 #include "authority/rpc_stream.h"
@@ -17,13 +18,16 @@ struct rpc_limits {
     unsigned connections;
     unsigned connections_per_uid;
     unsigned streams_per_connection;
-    int idle_ms; // a connection without a stream is closed after this long
+    int idle_ms;        // a connection without a stream is closed after this long
+    size_t request_max; // bytes of a request message
 };
+
+#define RPC_UID_NONE ((uid_t)-1) // nobody has it
 
 struct rpc_server;
 
-// Starts gRPC and the thread. The handler is borrowed and outlives the server. One per process:
-// it also silences gRPC's own logging. NULL with the sentence on error.
+// Starts gRPC and the thread; silences gRPC's own logging. The handler is borrowed and outlives the
+// server. NULL with the sentence on error.
 struct rpc_server *rpc_server_new(struct rpc_limits limits, const struct rpc_handler *handler,
                                   struct err *err) MUST_USE;
 // Ends every connection (the handler hears of each opened stream's end), then stops gRPC.
@@ -34,8 +38,9 @@ OWN_DEFINE(struct rpc_server, rpc_server_free)
 int rpc_server_fd(const struct rpc_server *server);
 void rpc_server_process(struct rpc_server *server);
 
-// Serves a connected, non-blocking socket, which is taken in any case. False with the sentence when
-// a limit is reached or the system refuses.
+// Serves a connected, non-blocking socket, which is taken in any case. `uid` is who is at the other
+// end, where the system tells: RPC_UID_NONE for callers that are known otherwise. False with the
+// sentence when a limit is reached or the system refuses.
 bool rpc_server_add(struct rpc_server *server, int fd, uid_t uid, struct err *err) MUST_USE;
 
 unsigned rpc_server_num_connections(const struct rpc_server *server);

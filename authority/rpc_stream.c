@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <grpc/byte_buffer.h>
+#include <grpc/byte_buffer_reader.h>
 #include <grpc/grpc.h>
 #include <grpc/slice.h>
 
@@ -139,10 +140,10 @@ static void on_received(struct rpc_tag *tag) {
     if (!stream->over && stream->request == NULL) {
         rpc_stream_finish(stream, GRPC_CODE_INVALID_ARGUMENT, "the request message is missing");
     } else if (!stream->over) {
-        grpc_byte_buffer_destroy(stream->request); // the requests of this API are empty messages
-        stream->request = NULL;
         stream->opened = true;
         stream->host->handler->opened(stream->host->handler->arg, stream);
+        grpc_byte_buffer_destroy(stream->request);
+        stream->request = NULL;
     }
     step(stream);
 }
@@ -208,17 +209,34 @@ struct span rpc_stream_method(const struct rpc_stream *stream) {
     return slice_span(&stream->details.method);
 }
 
-bool rpc_stream_has_metadata(const struct rpc_stream *stream, const char *key, const char *value) {
+bool rpc_stream_metadata(const struct rpc_stream *stream, const char *key, struct span *value) {
     unsigned num = 0;
-    bool same = false;
     for (size_t i = 0; i < stream->metadata.count; i++) {
         const grpc_metadata *pair = &stream->metadata.metadata[i];
         if (span_equal_text(slice_span(&pair->key), key)) {
             num++;
-            same = span_equal_text(slice_span(&pair->value), value);
+            *value = slice_span(&pair->value);
         }
     }
-    return num == 1 && same;
+    return num == 1;
+}
+
+bool rpc_stream_has_metadata(const struct rpc_stream *stream, const char *key, const char *value) {
+    struct span found;
+    return rpc_stream_metadata(stream, key, &found) && span_equal_text(found, value);
+}
+
+bool rpc_stream_request(const struct rpc_stream *stream, struct buf *out) {
+    grpc_byte_buffer_reader reader;
+    if (stream->request == NULL || !grpc_byte_buffer_reader_init(&reader, stream->request)) {
+        return false;
+    }
+    grpc_slice all = grpc_byte_buffer_reader_readall(&reader);
+    struct span bytes = slice_span(&all);
+    bool ok = bytes.len == 0 || buf_append(out, bytes.ptr, bytes.len);
+    grpc_slice_unref(all);
+    grpc_byte_buffer_reader_destroy(&reader);
+    return ok;
 }
 
 void rpc_stream_set_data(struct rpc_stream *stream, void *data) {

@@ -1,14 +1,15 @@
-// One server-streaming call: from its arrival over admission and the request message to any number
-// of messages and the status. A message that the caller has not taken yet is replaced by the next
-// one, so a caller that does not read costs two messages at most.
-// Belongs to its connection and lives on the loop's thread; it frees itself when gRPC has given
-// back every tag. Together with rpc_server this is the server's door to gRPC core.
+// One call of a client that sends one message: from its arrival over admission and the request
+// message to any number of messages and the status. A message that the caller has not taken yet is
+// replaced by the next one, so a caller that does not read costs two messages at most. Belongs to
+// its connection and lives on the loop's thread; it frees itself when gRPC has given back every
+// tag. Together with rpc_server this is the server's door to gRPC core.
 #ifndef AUTHORITY_RPC_STREAM_H
 #define AUTHORITY_RPC_STREAM_H
 
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "base/buf.h"
 #include "base/own.h"
 #include "base/span.h"
 #include "certmgr/grpc_code.h"
@@ -51,6 +52,11 @@ uid_t rpc_stream_uid(const struct rpc_stream *stream);
 struct span rpc_stream_method(const struct rpc_stream *stream); // "/Service/Method"
 // Whether the metadata has `key` exactly once and with exactly this value.
 bool rpc_stream_has_metadata(const struct rpc_stream *stream, const char *key, const char *value);
+
+// The value of `key`, borrowed. False unless the metadata has it exactly once.
+bool rpc_stream_metadata(const struct rpc_stream *stream, const char *key, struct span *value);
+// Appends the request message; only while the handler's `opened` runs. False when memory is short.
+bool rpc_stream_request(const struct rpc_stream *stream, struct buf *out) MUST_USE;
 
 // The handler's own pointer.
 void rpc_stream_set_data(struct rpc_stream *stream, void *data);

@@ -59,16 +59,23 @@ const char *identity_state_name(enum identity_state state) {
 
 struct identity_store *identity_store_new(struct identity_choice choice) {
     struct identity_store *store OWNED(identity_store_free) = calloc(1, sizeof *store);
-    if (store == NULL) {
-        return NULL;
+    return store != NULL && identity_store_choose(store, choice, NULL) ? take(&store) : NULL;
+}
+
+bool identity_store_choose(struct identity_store *store, struct identity_choice choice,
+                           struct err *err) {
+    char *id = choice.spiffe_id == NULL ? NULL : strdup(choice.spiffe_id);
+    char *hint = choice.hint == NULL ? NULL : strdup(choice.hint);
+    if ((id == NULL) != (choice.spiffe_id == NULL) || (hint == NULL) != (choice.hint == NULL)) {
+        free(id);
+        free(hint);
+        return ERR_NO_MEMORY(err, "choosing among the source's identities");
     }
-    store->wanted_id = choice.spiffe_id == NULL ? NULL : strdup(choice.spiffe_id);
-    store->wanted_hint = choice.hint == NULL ? NULL : strdup(choice.hint);
-    if ((store->wanted_id == NULL) != (choice.spiffe_id == NULL) ||
-        (store->wanted_hint == NULL) != (choice.hint == NULL)) {
-        return NULL;
-    }
-    return take(&store);
+    free(store->wanted_id);
+    free(store->wanted_hint);
+    store->wanted_id = id;
+    store->wanted_hint = hint;
+    return true;
 }
 
 void identity_store_free(struct identity_store *store) {

@@ -44,6 +44,10 @@ struct identity_store *identity_store_new(struct identity_choice choice) MUST_US
 void identity_store_free(struct identity_store *store);
 OWN_DEFINE(struct identity_store, identity_store_free)
 
+// Another choice from the next update on; what is in force stays until then.
+bool identity_store_choose(struct identity_store *store, struct identity_choice choice,
+                           struct err *err) MUST_USE;
+
 // Validates and applies one update at `now` (Unix seconds): the SVID parses, has not expired, and
 // verifies against its own bundle with our own verifier. The update stays the caller's.
 enum identity_outcome identity_store_apply(struct identity_store *store,

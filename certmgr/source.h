@@ -25,6 +25,7 @@ struct source_report {
     enum source_state state;
     char last_error[512]; // "" when there is none; a sentence with what to do
     uint64_t num_attempts;
+    int64_t next_renewal_ms; // wall clock: when it will ask for the next one; 0: it does not decide
 };
 
 // Where a source delivers. The mailboxes and `wake` outlive the source.

@@ -22,6 +22,7 @@
 #include "certmgr/svid.h"
 
 #define KEY_FILE_MAX ((size_t)64 * 1024)
+#define COALESCE_MS 20   // a busy directory wakes us no more often than that
 #define SETTLE_ROUNDS 25 // files that never come to rest are read after this many settle times
 
 enum { CERTIFICATE, KEY, BUNDLE, NUM_FILES };
@@ -214,6 +215,9 @@ static void sleep_until_next(struct files *f) {
                             {.fd = file_watch_fd(f->watch), .events = POLLIN}};
     if (poll(fds, 2, (int)pause_ms(f)) < 0) {
         return; // EINTR: look once more
+    }
+    if (fds[1].revents != 0) {
+        (void)poll(fds, 1, COALESCE_MS);
     }
     if (fds[0].revents != 0) {
         eventfd_t value;

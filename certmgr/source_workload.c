@@ -13,7 +13,8 @@ struct workload {
 };
 
 // The request is the empty message.
-static bool begin(void *arg, struct buf *request UNUSED, struct err *err UNUSED) {
+static bool begin(void *arg, struct stream_source *source UNUSED, struct buf *request UNUSED,
+                  struct err *err UNUSED) {
     struct workload *w = arg;
     w->deadline_ms = clock_mono_ms() + w->first_message_ms;
     w->message_seen = false;

@@ -64,6 +64,9 @@ const char *stream_source_endpoint(const struct stream_source *source) {
 }
 
 static void withdraw(struct stream_source *source) {
+    if (source->protocol->withdrawn != NULL) {
+        source->protocol->withdrawn(source->arg);
+    }
     if (source->is_withdrawn) {
         return;
     }
@@ -91,7 +94,7 @@ static struct grpc_stream *stream_begin(struct stream_source *source, struct err
         .keepalive_ms = source->target.is_local ? 0 : TCP_KEEPALIVE_MS,
     };
     struct buf request = {0};
-    bool ready = protocol->begin(source->arg, &request, err);
+    bool ready = protocol->begin(source->arg, source, &request, err);
     pthread_mutex_lock(&source->lock);
     source->refresh = false;
     if (ready && source->stop) {
@@ -169,7 +172,9 @@ static void stream_run(struct stream_source *source, struct workload_end *end,
     end->lived_ms = clock_mono_ms() - began_ms;
     end->code = in_time ? ended.code : GRPC_CODE_DEADLINE_EXCEEDED;
     snprintf(details, GRPC_STREAM_DETAILS_MAX, "%s",
-             in_time ? ended.details : "it accepted the request and sent nothing");
+             in_time             ? ended.details
+             : end->message_seen ? "it has not sent all that was asked for"
+                                 : "it accepted the request and sent nothing");
 }
 
 // --- the thread ---

@@ -28,7 +28,7 @@ struct stream_protocol {
     enum workload_service service;
     bool is_bidi;
     // A stream begins: appends our first message.
-    bool (*begin)(void *arg, struct buf *request, struct err *err);
+    bool (*begin)(void *arg, struct stream_source *source, struct buf *request, struct err *err);
     // A message has come. Appends what is to be answered (is_bidi only; nothing: no answer). True
     // when the message was a good one: then the backoff starts over.
     bool (*message)(void *arg, struct stream_source *source, struct span message,
@@ -37,6 +37,8 @@ struct stream_protocol {
     int64_t (*patience_ms)(void *arg);
     // Nothing has come for that long. False gives the stream up.
     bool (*quiet)(void *arg, struct stream_source *source);
+    // The source has taken the identity back; may be NULL.
+    void (*withdrawn)(void *arg);
     void (*free)(void *arg);
 };
 

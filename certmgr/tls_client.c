@@ -198,7 +198,8 @@ static void explain(const struct tls_client_options *options, const char *name,
                 tls_pump_error(pump));
     } else if (verdict == X509_V_ERR_HOSTNAME_MISMATCH ||
                verdict == X509_V_ERR_IP_ADDRESS_MISMATCH) {
-        ERR_SET(err, ERR_INPUT, "the certificate of %s is not for the name \"%s\"",
+        ERR_SET(err, ERR_INPUT, "the certificate of %s is not for the name \"%s\"; "
+                "is the server name right?",
                 options->address, name);
     } else {
         ERR_SET(err, ERR_INPUT, "the certificate of %s is not trusted by the roots in %s: %s",

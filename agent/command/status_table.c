@@ -287,10 +287,11 @@ static bool overview_refusals(const json_t *document, int64_t now_ms, struct buf
         return render_line(out, "refusals", "0");
     }
     format_cell(json_object_get(last, "at"), KIND_WHEN, now_ms, when);
+    const char *detail = text_of(last, "detail");
+    bool says_more = detail[0] != '\0' && strcmp(detail, text_of(last, "sentence")) != 0;
     (void)snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT " kept; the last %s, %s: %s%s%s",
                    number_of(document, "total"), when, text_of(last, "direction"),
-                   text_of(last, "sentence"), text_of(last, "detail")[0] == '\0' ? "" : "; ",
-                   text_of(last, "detail"));
+                   text_of(last, "sentence"), says_more ? "; " : "", says_more ? detail : "");
     return render_line(out, "refusals", text);
 }
 

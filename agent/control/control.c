@@ -8,6 +8,7 @@
 
 #include "agent/control/control_internal.h"
 #include "agent/control/cpu_quota.h"
+#include "agent/control/identity_source.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -230,7 +231,8 @@ int control_run(struct control *control) {
     struct log_line line;
     log_begin(&line, LOG_INFO, "started");
     log_text(&line, "config", control->config_path);
-    log_text(&line, "identity", control->endpoint);
+    log_text(&line, "identity", identity_source_name(control->config->identity.source));
+    log_text(&line, "source", identity_source_place(&control->config->identity));
     log_u64(&line, "workers", control->num_workers);
     log_u64(&line, "listeners", control->listeners->num);
     log_i64(&line, "pid", getpid());

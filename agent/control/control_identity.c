@@ -4,10 +4,10 @@
 #include <string.h>
 
 #include "agent/control/control_internal.h"
+#include "agent/control/identity_source.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "certmgr/source_workload.h"
 
 static void log_identity(const struct identity *identity, const struct identity_store *store) {
     struct svid *svid = identity_svid(identity);
@@ -92,7 +92,7 @@ static void apply(struct control *control, const struct update *update) {
 }
 
 static void take_report(struct control *control) {
-    struct source_report *report = mailbox_take(&control->sink.reports);
+    struct source_report *report = mailbox_take(&control->intake->sink.reports);
     if (report == NULL) {
         return;
     }
@@ -113,8 +113,11 @@ static void take_report(struct control *control) {
 
 static void on_source(struct ev_loop *loop UNUSED, ev_async *async, int events UNUSED) {
     struct control *control = async->data;
+    if (control->intake == NULL) {
+        return; // the start failed half-way
+    }
     take_report(control);
-    OWNED(update_free) struct update *update = mailbox_take(&control->sink.updates);
+    OWNED(update_free) struct update *update = mailbox_take(&control->intake->sink.updates);
     if (update != NULL) {
         apply(control, update);
     }
@@ -136,24 +139,34 @@ static void on_tick(struct ev_loop *loop UNUSED, ev_timer *timer, int events UNU
     }
 }
 
-static bool choose_endpoint(const struct config *config, char **out, struct err *err) {
-    const char *endpoint = config->identity.endpoint;
-    if (endpoint == NULL) {
-        endpoint = getenv("SPIFFE_ENDPOINT_SOCKET");
+static void intake_free(struct intake *intake) {
+    if (intake == NULL) {
+        return;
     }
-    if (endpoint == NULL || endpoint[0] == '\0') {
-        return ERR_SET(err, ERR_INPUT,
-                       "no identity source: set identity.endpoint or $SPIFFE_ENDPOINT_SOCKET, for "
-                       "example unix:///run/pavise/authority.sock");
+    source_free(intake->source);
+    update_free(mailbox_take(&intake->sink.updates));
+    free(mailbox_take(&intake->sink.reports));
+    free(intake);
+}
+OWN_DEFINE(struct intake, intake_free)
+
+static struct intake *intake_start(struct control *control, const struct config_identity *identity,
+                                   struct err *err) {
+    OWNED(intake_free) struct intake *intake = calloc(1, sizeof(*intake));
+    if (intake == NULL) {
+        ERR_NO_MEMORY(err, "starting the identity source");
+        return NULL;
     }
-    *out = strdup(endpoint);
-    return *out != NULL || ERR_NO_MEMORY(err, "reading the configuration");
+    intake->sink.wake = wake;
+    intake->sink.arg = control;
+    intake->source = identity_source_start(identity, &intake->sink, err);
+    return intake->source == NULL ? NULL : take(&intake);
 }
 
 bool control_identity_start(struct control *control, struct err *err) {
-    const struct config *config = control->config;
-    control->store = identity_store_new((struct identity_choice){
-        .spiffe_id = config->identity.spiffe_id, .hint = config->identity.hint});
+    const struct config_identity *identity = &control->config->identity;
+    control->store = identity_store_new(
+        (struct identity_choice){.spiffe_id = identity->spiffe_id, .hint = identity->hint});
     if (control->store == NULL) {
         return ERR_NO_MEMORY(err, "starting");
     }
@@ -163,52 +176,33 @@ bool control_identity_start(struct control *control, struct err *err) {
     ev_timer_init(&control->expiry_tick, on_tick, 1, 1);
     control->expiry_tick.data = control;
     ev_timer_start(control->loop, &control->expiry_tick);
-    control->sink.wake = wake;
-    control->sink.arg = control;
-    if (!choose_endpoint(config, &control->endpoint, err)) {
-        return false;
-    }
-    control->source = source_workload_new(control->endpoint, &control->sink, err);
-    return control->source != NULL;
+    control->intake = intake_start(control, identity, err);
+    return control->intake != NULL;
 }
 
 bool control_identity_reload(struct control *control, const struct config *config,
                              struct err *err) {
-    const struct config_identity *old = &control->config->identity;
     const struct config_identity *new = &config->identity;
-    char *endpoint = NULL;
-    if (!choose_endpoint(config, &endpoint, err)) {
-        return false;
-    }
-    bool same = strcmp(endpoint, control->endpoint) == 0 &&
-                span_equal(span_of_text(old->hint), span_of_text(new->hint)) &&
-                span_equal(span_of_text(old->spiffe_id), span_of_text(new->spiffe_id));
-    if (same) {
-        free(endpoint);
+    if (identity_source_is_same(&control->config->identity, new)) {
         return true;
     }
-    struct identity_store *store = identity_store_new(
-        (struct identity_choice){.spiffe_id = new->spiffe_id, .hint = new->hint});
-    if (store == NULL) {
-        free(endpoint);
-        return ERR_NO_MEMORY(err, "reloading");
+    OWNED(intake_free) struct intake *intake = intake_start(control, new, err);
+    if (intake == NULL ||
+        !identity_store_choose(
+            control->store,
+            (struct identity_choice){.spiffe_id = new->spiffe_id, .hint = new->hint}, err)) {
+        return false;
     }
-    source_free(take(&control->source));
-    update_free(mailbox_take(&control->sink.updates));
-    identity_store_free(control->store);
-    control->store = store;
-    free(control->endpoint);
-    control->endpoint = endpoint;
-    control->source = source_workload_new(control->endpoint, &control->sink, err);
-    return control->source != NULL;
+    intake_free(control->intake);
+    control->intake = take(&intake);
+    control->report = (struct source_report){0};
+    ev_async_send(control->loop, &control->source_wake); // it may have delivered already
+    return true;
 }
 
 void control_identity_stop(struct control *control) {
-    source_free(take(&control->source));
-    update_free(mailbox_take(&control->sink.updates));
-    free(mailbox_take(&control->sink.reports));
+    intake_free(take(&control->intake));
     identity_store_free(control->store);
     identity_unref(control->last_identity);
     tls_context_unref(control->context);
-    free(control->endpoint);
 }

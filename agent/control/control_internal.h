@@ -12,16 +12,20 @@
 
 #define CONTROL_SIGNALS 4
 
+// A source and where it delivers.
+struct intake {
+    struct source_sink sink;
+    struct source *source;
+};
+
 struct control {
     struct ev_loop *loop;
     char *config_path;
     struct config *config;
     struct reload_view reload;
 
-    char *endpoint; // of the identity source
-    struct source_sink sink;
-    struct source *source;
-    struct source_report report; // the latest
+    struct intake *intake;       // the identity source that runs
+    struct source_report report; // its latest
     struct identity_store *store;
     struct tls_context *context;    // NULL while there is no identity
     struct identity *last_identity; // also when it has expired, for /identity
@@ -48,7 +52,8 @@ struct control {
 
 // control_identity.c
 bool control_identity_start(struct control *control, struct err *err) MUST_USE;
-// Starts another source when the endpoint differs; the identity in force stays until it delivers.
+// Starts another source when anything that it depends on differs; the identity in force stays until
+// it delivers. On error the old one goes on.
 bool control_identity_reload(struct control *control, const struct config *config,
                              struct err *err) MUST_USE;
 // The TLS context of `identity` under the policy of `config`, whose whole text stands for it: no

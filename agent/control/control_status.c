@@ -42,7 +42,7 @@ static void view_identity(void *arg, struct identity_view *out) {
     out->counts = identity_store_counts(control->store);
     text_copy(out->last_refusal, sizeof(out->last_refusal),
               identity_store_last_refusal(control->store));
-    out->source_kind = control->source == NULL ? "none" : control->source->ops->kind;
+    out->source_kind = control->intake == NULL ? "none" : control->intake->source->ops->kind;
     out->source = control->report;
     out->last_change_ms = control->identity_changed_at_ms;
 }
@@ -97,10 +97,10 @@ static const struct config *config_of(void *arg) {
 
 static bool rotate(void *arg, struct err *err) {
     struct control *control = arg;
-    if (control->source == NULL) {
+    if (control->intake == NULL) {
         return ERR_SET(err, ERR_ENVIRONMENT, "there is no identity source");
     }
-    source_refresh(control->source);
+    source_refresh(control->intake->source);
     return true;
 }
 

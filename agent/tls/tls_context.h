@@ -24,9 +24,9 @@ enum tls_use {
 struct tls_context;
 
 // Takes a reference of `identity`. `policy` is any text that stands for the policy in force; only a
-// digest of it is kept. Ticket keys are the context's own; the session-id context is a digest of the use, the
-// bundles, the policy and our own chain. Early data is off.
-// Groups: the hybrid of this BoringSSL revision, X25519, P-256. AES-128-GCM before AES-256-GCM.
+// digest of it is kept. Ticket keys are the context's own; the session-id context is a digest of
+// the use, the bundles, the policy and our own chain. Early data is off. Groups: the hybrid of this
+// BoringSSL revision, X25519, P-256. AES-128-GCM before AES-256-GCM.
 struct tls_context *tls_context_new(struct identity *identity, struct span policy,
                                     struct err *err) MUST_USE;
 struct tls_context *tls_context_ref(struct tls_context *context);

@@ -131,14 +131,6 @@ enum ssl_verify_result_t tls_verify_callback(SSL *ssl, uint8_t *out_alert) {
     return verdict;
 }
 
-enum ssl_verify_result_t tls_verify_resumed(SSL *ssl, uint8_t *out_alert) {
-    const struct tls_verifier *verifier = SSL_get_app_data(ssl);
-    if (verifier != NULL && verifier->is_verified && !verifier->is_not_accepted) {
-        return ssl_verify_ok; // a client, whose library has called back
-    }
-    return tls_verify_callback(ssl, out_alert);
-}
-
 // Without the extended master secret a TLS 1.2 session is not bound to its handshake (RFC 7627).
 int tls_verify_keep_session(SSL *ssl, SSL_SESSION *session) {
     struct tls_verifier *verifier = SSL_get_app_data(ssl);
@@ -147,6 +139,28 @@ int tls_verify_keep_session(SSL *ssl, SSL_SESSION *session) {
         (SSL_version(ssl) < TLS1_3_VERSION && !SSL_get_extms_support(ssl))) {
         return 0;
     }
+    verifier->has_kept_session = true;
     session_cache_put(verifier->sessions, verifier->session_key, session);
     return 1; // it is the cache's
+}
+
+// A TLS 1.2 server need not give a new ticket for the one it took: the old one goes on.
+static void keep_again(SSL *ssl, const struct tls_verifier *verifier) {
+    SSL_SESSION *session = SSL_get_session(ssl);
+    if (SSL_SESSION_should_be_single_use(session) || verifier->has_kept_session) {
+        return;
+    }
+    SSL_SESSION_up_ref(session);
+    if (tls_verify_keep_session(ssl, session) == 0) {
+        SSL_SESSION_free(session);
+    }
+}
+
+enum ssl_verify_result_t tls_verify_resumed(SSL *ssl, uint8_t *out_alert) {
+    const struct tls_verifier *verifier = SSL_get_app_data(ssl);
+    if (verifier == NULL || !verifier->is_verified || verifier->is_not_accepted) {
+        return tls_verify_callback(ssl, out_alert);
+    }
+    keep_again(ssl, verifier); // a client: its library has called back
+    return ssl_verify_ok;
 }

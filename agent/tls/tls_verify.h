@@ -24,6 +24,7 @@ struct tls_verifier {
     void *arg;
     struct session_cache *sessions; // where a client keeps its sessions; NULL: nowhere. Borrowed.
     uint8_t session_key[SESSION_CACHE_KEY_LEN];
+    bool has_kept_session;
     // The outcome.
     enum verify_result result;
     bool is_verified;     // by `result` being VERIFY_OK; `peer` is set
@@ -38,7 +39,7 @@ void tls_verifier_fini(struct tls_verifier *verifier);
 
 // The callback for SSL_CTX_set_custom_verify. Fails closed without a verifier.
 enum ssl_verify_result_t tls_verify_callback(SSL *ssl, uint8_t *out_alert);
-// The same for a resumed session: BoringSSL's servers do not call back (threats 3.1).
+// Call at the end of a resumed handshake: BoringSSL's servers have not called back (threats 3.1).
 enum ssl_verify_result_t tls_verify_resumed(SSL *ssl, uint8_t *out_alert);
 // The callback for SSL_CTX_sess_set_new_cb.
 int tls_verify_keep_session(SSL *ssl, SSL_SESSION *session);

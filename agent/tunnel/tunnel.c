@@ -189,11 +189,32 @@ static void end_turn_of(struct tunnel *tunnel) {
     if (tunnel->state == TUNNEL_DEAD || tunnel->session == NULL) {
         return;
     }
+    (void)tunnel_emit_seal_overflow(tunnel); // what is still too much waits for the next room
     if (!h2_session_send(tunnel->session)) {
         tunnel_fail_why(tunnel, CLOSE_PROTOCOL, h2_session_error(tunnel->session));
     } else if (is_finished(tunnel)) {
         tunnel_fail_why(tunnel, CLOSE_DONE, "retired");
     }
+}
+
+// After the flush. Whoever found no room is woken when there is room again; the flush may have made
+// it without the socket ever having been full, and then no event would come.
+static void settle(struct tunnel *tunnel) {
+    if (tunnel->link.broken) {
+        tunnel_fail_why(tunnel, CLOSE_TUNNEL_LOST,
+                        "the connection broke, or the peer does not read");
+        return;
+    }
+    bool has_room = tunnel->session != NULL && !tls_link_wants_write(&tunnel->link);
+    if (has_room && tunnel->refused) {
+        tunnel->refused = false;
+        leg_stream_wake_full(tunnel);
+        tunnel_mark_dirty(tunnel);
+    }
+    if (has_room && buf_span(&tunnel->overflow).len > 0) {
+        tunnel_mark_dirty(tunnel);
+    }
+    tunnel_arm(tunnel);
 }
 
 void tunnel_env_end_turn(struct tunnel_env *env) {
@@ -208,12 +229,8 @@ void tunnel_env_end_turn(struct tunnel_env *env) {
     LIST_FOR_EACH(&env->settling, it) {
         struct tunnel *tunnel = LIST_ENTRY(it, struct tunnel, settle_node);
         list_remove(&tunnel->settle_node);
-        if (tunnel->link.broken && tunnel->state != TUNNEL_DEAD) {
-            tunnel_fail_why(tunnel, CLOSE_TUNNEL_LOST,
-                            "the connection broke, or the peer does not read");
-        }
         if (tunnel->state != TUNNEL_DEAD) {
-            tunnel_arm(tunnel);
+            settle(tunnel);
         }
     }
     // A broken connection may still be delivering what came before: its leg names its peer until

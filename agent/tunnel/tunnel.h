@@ -51,6 +51,7 @@ struct tunnel {
     int64_t last_pong_ms;  // monotonic
     int64_t idle_since_ms; // monotonic; 0 while there are streams
     uint64_t streams_total;
+    bool refused;     // DATA found no room: wake the full legs when there is some
     bool said_goaway; // server: the last stream was named
 };
 

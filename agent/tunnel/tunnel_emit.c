@@ -88,7 +88,9 @@ bool tunnel_emit(struct tunnel *tunnel, struct span header, struct span payload)
         return false;
     }
     if (header.len > 0) {
-        return emit_data(tunnel, header, payload);
+        bool taken = emit_data(tunnel, header, payload);
+        tunnel->refused = tunnel->refused || !taken;
+        return taken;
     }
     struct tunnel_env *env = tunnel->env;
     if (buf_span(&tunnel->overflow).len > 0 || payload.len > sizeof(env->stage)) {

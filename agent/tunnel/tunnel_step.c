@@ -186,8 +186,7 @@ void tunnel_on_io(struct ev_loop *loop UNUSED, ev_io *io, int events) {
     if (tunnel->state > TUNNEL_CONNECTING && tunnel->state != TUNNEL_DEAD) {
         tls_link_wake(&tunnel->link);
         if ((events & EV_WRITE) != 0 && tls_link_flush(&tunnel->link) == TLS_OK) {
-            leg_stream_wake_full(tunnel);
-            tunnel_mark_dirty(tunnel);
+            tunnel_mark_dirty(tunnel); // the end of the turn wakes those who found no room
         }
     }
     step(tunnel);

@@ -1,5 +1,6 @@
 """The agent's own life: killed, asked to stop, reloaded, short of descriptors. Traffic first."""
 
+import contextlib
 import hashlib
 import json
 import signal
@@ -8,7 +9,7 @@ import time
 
 import pytest
 
-from pavise_e2e import applications, settings
+from pavise_e2e import settings
 from pavise_e2e.applications import (assert_cut, echo, echo_once, exchange, outcome, receive_all,
                                      receive_exactly)
 from pavise_e2e.network import Wire
@@ -33,7 +34,8 @@ def test_killed_agent_leaks_nothing_and_comes_back(lab, victim):
         held = lab.connect(lab.web, lab.server.v4, 9000)
         assert exchange(held, MARKER) == MARKER
         agents[victim].kill()
-        assert_cut(held, MARKER)
+        if victim == "server":  # what was open ends, and not as if all were well
+            assert_cut(held, MARKER)
         accepts = app.accepts
         for _ in range(20):
             assert outcome(lab.web, lab.server.v4, 9000, MARKER) in REFUSED
@@ -271,9 +273,11 @@ def test_out_of_descriptors(lab, victim):
     lab.application(lab.server, lab.server.v4, 9000, echo)
     echo_once(lab.web, lab.server.v4, 9000)
     agent = agents[victim]
-    connections = [lab.connect(lab.web, lab.server.v4, 9000) for _ in range(500)]
-    for connection in connections:
-        applications.quietly(connection.sendall, b"hello")
+    connections = []
+    for _ in range(500):
+        with contextlib.suppress(ConnectionResetError):  # refused: that is its right now
+            connections.append(lab.connect(lab.web, lab.server.v4, 9000))
+            connections[-1].sendall(b"hello")
     for _ in range(10):  # while starved
         assert agent.status.get("/livez")[0] == 200
         assert agent.status.get("/metrics")[0] == 200

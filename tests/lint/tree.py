@@ -89,6 +89,16 @@ def built(files):
             yield file.path, 1, f"{package}/BUILD.bazel does not name it"
 
 
+def architecture_is_complete(files):
+    """ARCHITECTURE.md says for every file what flows through it."""
+    named = {os.path.basename(name) for name in
+             re.findall(r"`([\w/.]+)`", read("ARCHITECTURE.md"))}
+    for file in files:
+        known = {file.stem, os.path.basename(file.path)} & named
+        if file.is_product() and not known and not file.stem.endswith("_internal"):
+            yield file.path, 1, "ARCHITECTURE.md does not name it"
+
+
 def text_files():
     for path in walk():
         if path.endswith(TEXT) or os.path.basename(path) in TEXT_NAMES:
@@ -125,4 +135,5 @@ def ends_of_lines(_):
             yield path, len(lines), "no newline at the end of the file"
 
 
-CHECKS = [tests_exist, fuzz_targets, built, machine_names, script_columns, ends_of_lines]
+CHECKS = [tests_exist, fuzz_targets, built, architecture_is_complete, machine_names,
+          script_columns, ends_of_lines]

@@ -27,11 +27,20 @@ static int select_offered(SSL *ssl, const uint8_t **out, uint8_t *out_len, const
     return SSL_TLSEXT_ERR_NOACK;
 }
 
-static int count_ticket(SSL *ssl, SSL_SESSION *session) {
-    (void)session;
+static int take_ticket(SSL *ssl, SSL_SESSION *session) {
     struct raw_peer *raw = SSL_get_app_data(ssl);
     raw->num_tickets++;
-    return 0;
+    SSL_SESSION_free(raw->session);
+    raw->session = session;
+    return 1; // ours
+}
+
+static void set_ticket_keys(SSL_CTX *ctx, const uint8_t *keys) {
+    static const uint8_t id[] = "raw";
+    if (keys != NULL) {
+        CHECK(SSL_CTX_set_tlsext_ticket_keys(ctx, keys, 48));
+        CHECK(SSL_CTX_set_session_id_context(ctx, id, sizeof(id)));
+    }
 }
 
 static void set_alpn(SSL_CTX *ctx, const struct raw_options *options) {
@@ -84,12 +93,14 @@ void raw_peer_init(struct raw_peer *raw, const struct raw_options *options) {
     int mode = !options->server || options->ask_certificate ? SSL_VERIFY_PEER : SSL_VERIFY_NONE;
     SSL_CTX_set_custom_verify(raw->ctx, mode, believe);
     SSL_CTX_set_session_cache_mode(raw->ctx, SSL_SESS_CACHE_CLIENT);
-    SSL_CTX_sess_set_new_cb(raw->ctx, count_ticket);
+    SSL_CTX_sess_set_new_cb(raw->ctx, take_ticket);
+    set_ticket_keys(raw->ctx, options->ticket_keys);
     set_alpn(raw->ctx, options);
     set_certificate(raw, options);
     raw->ssl = SSL_new(raw->ctx);
     CHECK(raw->ssl != NULL);
     SSL_set_app_data(raw->ssl, raw);
+    CHECK(options->session == NULL || SSL_set_session(raw->ssl, options->session));
     SSL_set_bio(raw->ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
     BIO_set_mem_eof_return(SSL_get_rbio(raw->ssl), -1);
     if (options->server) {
@@ -100,6 +111,7 @@ void raw_peer_init(struct raw_peer *raw, const struct raw_options *options) {
 }
 
 void raw_peer_fini(struct raw_peer *raw) {
+    SSL_SESSION_free(raw->session);
     SSL_free(raw->ssl);
     SSL_CTX_free(raw->ctx);
 }

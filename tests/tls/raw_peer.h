@@ -19,7 +19,9 @@ struct raw_options {
     CRYPTO_BUFFER *const *chain;
     size_t num_chain; // 0: no certificate
     EVP_PKEY *key;
-    bool key_is_foreign; // signs with `key` although the leaf has another one
+    bool key_is_foreign;        // signs with `key` although the leaf has another one
+    SSL_SESSION *session;       // clients: offered; borrowed
+    const uint8_t *ticket_keys; // servers: 48 bytes, so that several share sessions
 };
 
 struct raw_peer {
@@ -27,6 +29,7 @@ struct raw_peer {
     SSL *ssl;
     EVP_PKEY *foreign_key; // borrowed
     int num_tickets;       // NewSessionTickets received
+    SSL_SESSION *session;  // the last of them
 };
 
 void raw_peer_init(struct raw_peer *raw, const struct raw_options *options);

@@ -169,7 +169,7 @@ static void a_flood_of_key_updates_ends_the_stream(void **state) {
                             num == 32 ? "" : "too many key updates in a row from the peer");
         // The peer asked for updates and reads nothing: what we hold for it is bounded.
         assert_true(tls_stream_backlog(pair.server.stream).len < 100);
-        assert_true(pair.client.in.len < 100);
+        assert_true(pair.client.in.len < 2000); // a ticket, an answer, an alert
         raw_peer_fini(&raw);
         tls_pair_fini(&pair);
     }

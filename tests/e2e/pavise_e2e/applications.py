@@ -150,12 +150,6 @@ def assert_cut(connection, data=b"are you there?"):
     raise AssertionError("still open" if got else "ended in an orderly way")
 
 
-def quietly(function, *arguments):
-    """For what may fail because the other side is, rightly, not there any more."""
-    with contextlib.suppress(OSError):
-        function(*arguments)
-
-
 def reset(connection):
     """Closes with RST."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

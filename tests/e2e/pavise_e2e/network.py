@@ -92,6 +92,12 @@ class LocalHost:
         return listening
 
 
+def free_port(address="127.0.0.1"):
+    """A port of this machine that nobody listens on at the moment."""
+    with socket.create_server((address, 0)) as free:
+        return free.getsockname()[1]
+
+
 class Network:
     """The hosts `web`, `server` and `other` on one bridge."""
 

@@ -33,6 +33,7 @@ class Process:
         return self._popen.poll() is None
 
     def signal(self, number):
+        self.expects_death = self.expects_death or number == signal.SIGTERM
         if self.is_running():
             os.kill(self.pid, number)
 
@@ -88,7 +89,7 @@ def wrap(argv, *, host=None, uid=None, nofile=None):
     """The command that runs `argv` in a host, under a uid, with a limit; each step execs the next,
     so the pid is the program's own."""
     command = []
-    if host is not None:
+    if host is not None and host.namespace is not None:
         command += [settings.program("nsenter"), f"--net={host.namespace}"]
     command += [settings.program("setpriv"), "--pdeathsig", "KILL"]
     if uid is not None:

@@ -11,12 +11,12 @@ class Status:
     def __init__(self, host, port=15020, address="127.0.0.1"):
         self._host = host
         self._address = address
-        self._port = port
+        self.port = port
 
     def request(self, method, path):
         """(status code, body text)"""
-        client = http.client.HTTPConnection(self._address, self._port)
-        client.sock = self._host.connect(self._address, self._port)
+        client = http.client.HTTPConnection(self._address, self.port)
+        client.sock = self._host.connect(self._address, self.port)
         try:
             client.request(method, path)
             answer = client.getresponse()
