@@ -203,6 +203,16 @@ int tls_front_fd(const struct tls_front *front) {
     return front->epoll_fd;
 }
 
+uint16_t tls_front_port(const struct tls_front *front) {
+    struct sockaddr_storage sa = {0};
+    struct netaddr addr = {0};
+    socklen_t len = sizeof(sa);
+    return getsockname(front->listener, (struct sockaddr *)&sa, &len) == 0 &&
+                   netaddr_from_sockaddr(&addr, &sa)
+               ? addr.port
+               : 0;
+}
+
 void tls_front_process(struct tls_front *front) {
     struct epoll_event events[EVENTS_PER_TURN];
     int num = epoll_wait(front->epoll_fd, events, EVENTS_PER_TURN, 0);

@@ -41,6 +41,7 @@ bool tls_front_set_certificate(struct tls_front *front, struct span leaf_der, st
 
 // Readable when tls_front_process has something to do. Borrowed.
 int tls_front_fd(const struct tls_front *front);
+uint16_t tls_front_port(const struct tls_front *front); // 0 when the system does not say
 void tls_front_process(struct tls_front *front);
 // Ends what has taken too long; to be called about once a second.
 void tls_front_tick(struct tls_front *front);

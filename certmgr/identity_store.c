@@ -57,6 +57,15 @@ const char *identity_state_name(enum identity_state state) {
     return "unknown";
 }
 
+const char *identity_refusal_name(enum identity_refusal refusal) {
+    static const char *const names[] = {
+#define IDENTITY_REFUSAL(id, label) [id] = (label),
+#include "certmgr/identity_refusal.def"
+#undef IDENTITY_REFUSAL
+    };
+    return refusal < IDENTITY_REFUSAL_COUNT ? names[refusal] : "unknown";
+}
+
 struct identity_store *identity_store_new(struct identity_choice choice) {
     struct identity_store *store OWNED(identity_store_free) = calloc(1, sizeof *store);
     return store != NULL && identity_store_choose(store, choice, NULL) ? take(&store) : NULL;
@@ -216,22 +225,43 @@ static struct bundle_set *build_bundles(const struct update *update, const struc
 }
 
 // Peers will judge our SVID as we judge theirs: what we would refuse is not worth presenting.
-static bool self_check(const struct svid *svid, const struct bundle_set *bundles, int64_t now,
-                       struct err *err) {
+static enum verify_result self_check(const struct svid *svid, const struct bundle_set *bundles,
+                                     int64_t now, struct err *err) {
     size_t num_chain = 0;
     CRYPTO_BUFFER *const *chain = svid_chain(svid, &num_chain);
     const enum verify_role roles[] = {VERIFY_SERVER, VERIFY_CLIENT};
     for (size_t i = 0; i < 2; i++) {
         struct peer peer;
         enum verify_result result =
-            verify_peer(bundles, chain, num_chain, roles[i], now, &peer, err);
+            verify_peer(bundles,
+                        &(struct verify_question){
+                            .chain = chain, .num_chain = num_chain, .role = roles[i], .now = now},
+                        &peer, err);
         if (result != VERIFY_OK) {
-            return err_wrap(err, "our own SVID would be refused as a %s (%s)",
-                            roles[i] == VERIFY_SERVER ? "server's" : "client's",
-                            verify_result_name(result));
+            err_wrap(err, "our own SVID would be refused as a %s (%s)",
+                     roles[i] == VERIFY_SERVER ? "server's" : "client's",
+                     verify_result_name(result));
+            return result;
         }
     }
-    return true;
+    return VERIFY_OK;
+}
+
+static enum identity_outcome refuse(struct identity_store *store, enum identity_refusal refusal) {
+    store->counts.refused++;
+    store->counts.refused_by[refusal]++;
+    return IDENTITY_REFUSED;
+}
+
+static enum identity_refusal refusal_of(enum verify_result result) {
+    switch (result) {
+    case VERIFY_EXPIRED:
+        return IDENTITY_REFUSAL_EXPIRED;
+    case VERIFY_NOT_YET_VALID:
+        return IDENTITY_REFUSAL_NOT_YET_VALID;
+    default:
+        return IDENTITY_REFUSAL_UNTRUSTED;
+    }
 }
 
 static bool same_chain(const struct svid *a, const struct svid *b) {
@@ -293,19 +323,27 @@ static enum identity_outcome apply_valid(struct identity_store *store, const str
     struct candidates *all OWNED(candidates_free) = calloc(1, sizeof *all);
     if (all == NULL) {
         (void)ERR_NO_MEMORY(err, "reading an update");
-        return IDENTITY_REFUSED;
+        return refuse(store, IDENTITY_REFUSAL_OTHER);
     }
-    if (!parse_svids(all, update, err) || !choose(store, all, err)) {
-        return IDENTITY_REFUSED;
+    if (!parse_svids(all, update, err)) {
+        return refuse(store, IDENTITY_REFUSAL_MALFORMED);
+    }
+    if (!choose(store, all, err)) {
+        return refuse(store, IDENTITY_REFUSAL_NOT_OFFERED);
     }
     struct bundle_set *bundles OWNED(bundle_set_unref) = build_bundles(update, all, err);
-    if (bundles == NULL || !self_check(all->items[0].svid, bundles, now, err)) {
-        return IDENTITY_REFUSED;
+    if (bundles == NULL) {
+        return refuse(store, IDENTITY_REFUSAL_BAD_BUNDLE);
+    }
+    enum verify_result verified = self_check(all->items[0].svid, bundles, now, err);
+    if (verified != VERIFY_OK) {
+        return refuse(store, refusal_of(verified));
     }
     if (is_same_identity(store->identity, all, bundles)) {
         return IDENTITY_UNCHANGED;
     }
-    return put_in_force(store, all, bundles, err) ? IDENTITY_CHANGED : IDENTITY_REFUSED;
+    return put_in_force(store, all, bundles, err) ? IDENTITY_CHANGED
+                                                  : refuse(store, IDENTITY_REFUSAL_OTHER);
 }
 
 // There is nothing to withdraw while the identity is pending: it stays so.
@@ -330,7 +368,6 @@ enum identity_outcome identity_store_apply(struct identity_store *store,
     enum identity_outcome outcome = apply_valid(store, update, now, &refusal);
     memcpy(store->last_refusal, refusal.msg, sizeof store->last_refusal);
     if (outcome == IDENTITY_REFUSED) {
-        store->counts.refused++;
         if (err != NULL) {
             *err = refusal;
         }

@@ -31,10 +31,21 @@ struct identity_choice { // which of several SVIDs is in use; NULL fields mean t
     const char *hint;
 };
 
+// Why an update was refused. MALFORMED: an SVID does not parse or lacks something; NOT_OFFERED: the
+// chosen one is not among them; UNTRUSTED: our own verifier would refuse us; OTHER: memory.
+enum identity_refusal {
+#define IDENTITY_REFUSAL(id, label) id,
+#include "certmgr/identity_refusal.def"
+#undef IDENTITY_REFUSAL
+    IDENTITY_REFUSAL_COUNT
+};
+const char *identity_refusal_name(enum identity_refusal refusal); // "malformed", ...
+
 struct identity_counts {
     uint64_t rotations; // snapshots with another SVID than before; the first one does not count
     uint64_t updates;   // accepted
     uint64_t refused;
+    uint64_t refused_by[IDENTITY_REFUSAL_COUNT];
     uint64_t withdrawals;
 };
 

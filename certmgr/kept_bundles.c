@@ -29,6 +29,7 @@ struct entry {
 struct kept_bundles {
     struct entry *entries;
     size_t num;
+    bool is_of_source; // the last recorded update was a full state: all of this is what it said
 };
 
 struct kept_bundles *kept_bundles_new(void) {
@@ -144,8 +145,7 @@ static struct span take_body(struct span *rest) {
 static bool add_crls(struct bundle_builder *builder, struct span der, struct err *err) {
     while (der.len > 0) {
         struct span element;
-        if (!x509_der_next(&der, &element, err) ||
-            !bundle_builder_add_crl(builder, element, err)) {
+        if (!x509_der_next(&der, &element, err) || !bundle_builder_add_crl(builder, element, err)) {
             return false;
         }
     }
@@ -174,8 +174,7 @@ static bool parse_entry(struct kept_bundles *kept, struct span *rest,
     return ok;
 }
 
-bool kept_bundles_parse(struct kept_bundles *kept, struct span text, int64_t now,
-                        struct err *err) {
+bool kept_bundles_parse(struct kept_bundles *kept, struct span text, int64_t now, struct err *err) {
     if (!has_prefix(text, FIRST_LINE) || text.len > KEPT_BUNDLES_TEXT_MAX) {
         return ERR_SET(err, ERR_INPUT, "it is not a file of kept bundles of this version");
     }
@@ -245,15 +244,15 @@ static bool fill_svids(struct kept_bundles *kept, struct update *update, int64_t
     return true;
 }
 
-// Whether the update has something for this domain already.
-static bool is_covered(const struct update *update, struct span name) {
+// Whether the update had something for this domain when it came.
+static bool is_covered(const struct update *update, size_t num_federated, struct span name) {
     struct spiffe_id id;
     for (size_t i = 0; i < update->num_svids; i++) {
         if (span_equal(domain_of(&update->svids[i].spiffe_id, &id), name)) {
             return true;
         }
     }
-    for (size_t i = 0; i < update->num_federated; i++) {
+    for (size_t i = 0; i < num_federated; i++) {
         if (span_equal(domain_of(&update->federated[i].trust_domain_id, &id), name)) {
             return true;
         }
@@ -305,6 +304,7 @@ bool kept_bundles_fill(struct kept_bundles *kept, struct update *update, int64_t
     if (!update->takes_kept || update->withdrawn) {
         return true;
     }
+    size_t num_federated = update->num_federated;
     bool ok = fill_svids(kept, update, now);
     for (size_t i = 0; ok && i < kept->num; i++) {
         struct entry *entry = &kept->entries[i];
@@ -313,7 +313,7 @@ bool kept_bundles_fill(struct kept_bundles *kept, struct update *update, int64_t
         }
         if (entry->name[0] == '\0') {
             ok = update->num_crls > 0 || fill_crls(update, entry);
-        } else if (!is_covered(update, span_of_text(entry->name))) {
+        } else if (!is_covered(update, num_federated, span_of_text(entry->name))) {
             ok = fill_federated(update, entry);
         }
     }
@@ -354,6 +354,7 @@ bool kept_bundles_record(struct kept_bundles *kept, const struct update *update,
     if (!update->takes_kept) {
         clear(kept); // a full state: what it does not name is gone
     }
+    kept->is_of_source = !update->takes_kept;
     bool ok = true;
     for (size_t i = update->num_federated; ok && i > 0; i--) {
         const struct update_bundle *bundle = &update->federated[i - 1];
@@ -367,10 +368,8 @@ bool kept_bundles_record(struct kept_bundles *kept, const struct update *update,
 }
 
 void kept_bundles_confirm(struct kept_bundles *kept, int64_t now) {
-    for (size_t i = 0; i < kept->num; i++) {
-        if (!kept->entries[i].filled) {
-            kept->entries[i].confirmed_at = now;
-        }
+    for (size_t i = 0; kept->is_of_source && i < kept->num; i++) {
+        kept->entries[i].confirmed_at = now;
     }
 }
 

@@ -37,7 +37,8 @@ bool kept_bundles_fill(struct kept_bundles *kept, struct update *update, int64_t
 // kept_bundles_fill added to it keeps its age. `update` is as kept_bundles_fill left it.
 bool kept_bundles_record(struct kept_bundles *kept, const struct update *update, int64_t now,
                          struct err *err) MUST_USE;
-// The source is there and has nothing new to say: all that it said itself is confirmed.
+// The source is there and has nothing new to say: if its last update was a full state, all of it is
+// confirmed.
 void kept_bundles_confirm(struct kept_bundles *kept, int64_t now);
 // When the first of those that were filled in last has to go; 0: none was.
 int64_t kept_bundles_filled_until(const struct kept_bundles *kept);

@@ -36,6 +36,7 @@ struct files {
     struct source_sink *sink;
     struct source_files_timing timing;
     char *paths[NUM_FILES];
+    size_t num_paths; // the bundle, which is last, may be missing
     pthread_t thread;
     int wake_fd;
     atomic_bool stop;
@@ -105,6 +106,7 @@ static struct update *make_update(const struct contents *contents, struct svid *
         ERR_NO_MEMORY(err, "reading the identity's files");
         return NULL;
     }
+    update->takes_kept = true;
     return take(&update);
 }
 
@@ -112,7 +114,8 @@ static struct update *make_update(const struct contents *contents, struct svid *
 static struct update *load(const struct files *f, struct contents *contents, struct err *err) {
     if (!read_certificates(f->paths[CERTIFICATE], &contents->chain, err) ||
         !read_key(f->paths[KEY], &contents->key, err) ||
-        !read_certificates(f->paths[BUNDLE], &contents->bundle, err)) {
+        (f->paths[BUNDLE] != NULL &&
+         !read_certificates(f->paths[BUNDLE], &contents->bundle, err))) {
         return NULL;
     }
     struct span none = span_of(NULL, 0);
@@ -128,7 +131,7 @@ static struct update *load(const struct files *f, struct contents *contents, str
 
 static struct stamps stamp_all(const struct files *f) {
     struct stamps stamps = {0};
-    for (size_t i = 0; i < NUM_FILES; i++) {
+    for (size_t i = 0; i < f->num_paths; i++) {
         stamps.of[i] = file_watch_stamp(f->paths[i]);
     }
     return stamps;
@@ -160,8 +163,8 @@ static void read_all(struct files *f) {
     f->is_good = update != NULL;
     if (update == NULL) {
         err_wrap(&err, "%s",
-                 f->has_delivered ? "the new files are not used, the last good ones are"
-                                  : "there is no certificate yet");
+                 f->has_delivered ? "mend the files; what was read from them last stays in use"
+                                  : "put the files in place, there is no certificate yet");
         report_put(f, err.msg);
         return;
     }
@@ -195,7 +198,7 @@ static bool is_time_to_read(struct files *f, bool wished) {
 }
 
 static void look(struct files *f, bool wished) {
-    file_watch_follow(f->watch, (const char *const *)f->paths, NUM_FILES);
+    file_watch_follow(f->watch, (const char *const *)f->paths, f->num_paths);
     if (is_time_to_read(f, wished)) {
         read_all(f);
     }
@@ -278,15 +281,16 @@ static struct files *files_create(const struct source_files_options *options, st
     f->base.ops = &FILES_OPS;
     f->paths[CERTIFICATE] = strdup(options->certificate);
     f->paths[KEY] = strdup(options->key);
-    f->paths[BUNDLE] = strdup(options->bundle);
+    f->num_paths = options->bundle == NULL ? BUNDLE : NUM_FILES;
+    f->paths[BUNDLE] = options->bundle == NULL ? NULL : strdup(options->bundle);
     f->watch = file_watch_new();
     f->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (f->wake_fd < 0) {
         ERR_SET_ERRNO(err, ERR_ENVIRONMENT, errno, "cannot start the identity source");
         return NULL;
     }
-    if (f->paths[CERTIFICATE] == NULL || f->paths[KEY] == NULL || f->paths[BUNDLE] == NULL ||
-        f->watch == NULL) {
+    if (f->paths[CERTIFICATE] == NULL || f->paths[KEY] == NULL || f->watch == NULL ||
+        (f->paths[BUNDLE] == NULL) != (options->bundle == NULL)) {
         ERR_NO_MEMORY(err, "starting the identity source");
         return NULL;
     }

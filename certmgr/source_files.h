@@ -15,8 +15,8 @@
 
 struct source_files_options { // absolute paths; copied
     const char *certificate;
-    const char *key; // may be the same file
-    const char *bundle;
+    const char *key;    // may be the same file
+    const char *bundle; // NULL: there is none, the kept one has to do (kept_bundles.h)
 };
 
 // How patient the source is; the defaults are for the product, others for tests.

@@ -177,3 +177,16 @@ CRYPTO_BUFFER *const *svid_chain(const struct svid *svid, size_t *num) {
 EVP_PKEY *svid_key(const struct svid *svid) {
     return svid->key;
 }
+
+bool svid_certificate_at(const struct svid *svid, size_t index, struct svid_certificate *out) {
+    if (index >= svid->num_chain) {
+        return false;
+    }
+    X509 *cert OWNED(X509_free) = x509_der_parse(svid->chain[index], NULL);
+    if (cert == NULL || !x509_der_not_after(cert, &out->not_after) ||
+        !x509_der_serial(cert, out->serial, sizeof out->serial)) {
+        return false;
+    }
+    return X509_NAME_oneline(X509_get_subject_name(cert), out->subject, sizeof out->subject) !=
+           NULL;
+}

@@ -39,6 +39,15 @@ const char *svid_serial(const struct svid *svid);
 const char *svid_hint(const struct svid *svid); // "" when there is none
 // Leaf first. Borrowed.
 CRYPTO_BUFFER *const *svid_chain(const struct svid *svid, size_t *num);
+// What people want to see of a certificate of the chain.
+struct svid_certificate {
+    char subject[256]; // cut when longer; escaped
+    char serial[SVID_SERIAL_TEXT_MAX];
+    int64_t not_after; // Unix seconds
+};
+// False when `index` is behind the end, or memory is short.
+bool svid_certificate_at(const struct svid *svid, size_t index,
+                         struct svid_certificate *out) MUST_USE;
 EVP_PKEY *svid_key(const struct svid *svid); // borrowed
 
 #endif

@@ -38,7 +38,7 @@ bool tls_client_parse_address(const char *address, char host[TLS_CLIENT_HOST_MAX
     if (len > 2 && address[0] == '[' && address[len - 1] == ']') {
         start++;
         len -= 2;
-    } else if (memchr(address, ':', len) != NULL) {
+    } else if (strcspn(address, "[]:") < len) {
         len = 0; // an IPv6 address needs its brackets
     }
     if (len == 0 || len >= TLS_CLIENT_HOST_MAX || number == 0 || number > UINT16_MAX ||
@@ -167,7 +167,12 @@ static int connect_one(const struct netaddr *to, const struct patience *patience
     if (fd >= 0) {
         (void)close(fd);
     }
-    ERR_SET_ERRNO(err, ERR_ENVIRONMENT, errnum, "cannot connect to %s", netaddr_format(to, text));
+    if (errnum == ECANCELED) {
+        ERR_SET(err, ERR_ENVIRONMENT, "stopped while connecting to %s", netaddr_format(to, text));
+    } else {
+        ERR_SET_ERRNO(err, ERR_ENVIRONMENT, errnum, "cannot connect to %s",
+                      netaddr_format(to, text));
+    }
     return -1;
 }
 
@@ -193,12 +198,14 @@ static int connect_any(const struct resolve_result *to, const struct patience *p
 static void explain(const struct tls_client_options *options, const char *name,
                     const struct tls_pump *pump, struct err *err) {
     long verdict = SSL_get_verify_result(tls_pump_ssl(pump));
-    if (verdict == X509_V_OK) {
+    // Not OK before the certificate has been looked at, either.
+    if (verdict == X509_V_OK || verdict == X509_V_ERR_INVALID_CALL) {
         ERR_SET(err, ERR_ENVIRONMENT, "the TLS handshake with %s failed: %s", options->address,
                 tls_pump_error(pump));
     } else if (verdict == X509_V_ERR_HOSTNAME_MISMATCH ||
                verdict == X509_V_ERR_IP_ADDRESS_MISMATCH) {
-        ERR_SET(err, ERR_INPUT, "the certificate of %s is not for the name \"%s\"; "
+        ERR_SET(err, ERR_INPUT,
+                "the certificate of %s is not for the name \"%s\"; "
                 "is the server name right?",
                 options->address, name);
     } else {

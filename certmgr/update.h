@@ -29,7 +29,8 @@ struct update_bundle {
 };
 
 struct update {
-    bool withdrawn; // the source says that we have no identity (any more); the rest is empty
+    bool withdrawn;  // the source says that we have no identity (any more); the rest is empty
+    bool takes_kept; // no full state: kept bundles may fill its gaps (kept_bundles.h)
     struct update_svid *svids;
     size_t num_svids;
     struct update_bundle *federated;

@@ -265,35 +265,22 @@ static enum verify_result present(struct verification *v, CRYPTO_BUFFER *const *
     return result == VERIFY_OK ? parse_chain(v, chain, num_chain) : result;
 }
 
-enum verify_result verify_peer(const struct bundle_set *bundles, CRYPTO_BUFFER *const *chain,
-                               size_t num_chain, enum verify_role role, int64_t now,
-                               struct peer *out, struct err *err) {
+enum verify_result verify_peer(const struct bundle_set *bundles,
+                               const struct verify_question *question, struct peer *out,
+                               struct err *err) {
     STACK_OF(X509) * presented OWNED(certs_free) = sk_X509_new_null();
-    struct verification v = {
-        .bundles = bundles, .role = role, .now = now, .presented = presented, .err = err};
-    enum verify_result result =
-        presented == NULL ? refuse(&v, VERIFY_UNTRUSTED) : present(&v, chain, num_chain);
+    struct verification v = {.bundles = bundles,
+                             .role = question->role,
+                             .now = question->now,
+                             .presented = presented,
+                             .err = err};
+    enum verify_result result = presented == NULL
+                                    ? refuse(&v, VERIFY_UNTRUSTED)
+                                    : present(&v, question->chain, question->num_chain);
     if (result == VERIFY_OK) {
-        result = check_svid(&v);
-    }
-    result = settle(&v, result);
-    if (result == VERIFY_OK) {
-        *out = v.peer;
-    }
-    return result;
-}
-
-enum verify_result verify_server_name(const struct bundle_set *bundles, struct span trust_domain,
-                                      struct span dns_name, CRYPTO_BUFFER *const *chain,
-                                      size_t num_chain, int64_t now, struct peer *out,
-                                      struct err *err) {
-    STACK_OF(X509) * presented OWNED(certs_free) = sk_X509_new_null();
-    struct verification v = {
-        .bundles = bundles, .role = VERIFY_SERVER, .now = now, .presented = presented, .err = err};
-    enum verify_result result =
-        presented == NULL ? refuse(&v, VERIFY_UNTRUSTED) : present(&v, chain, num_chain);
-    if (result == VERIFY_OK) {
-        result = check_named_server(&v, trust_domain, dns_name);
+        result = question->dns_name.len > 0
+                     ? check_named_server(&v, question->trust_domain, question->dns_name)
+                     : check_svid(&v);
     }
     result = settle(&v, result);
     if (result == VERIFY_OK) {

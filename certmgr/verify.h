@@ -36,20 +36,25 @@ struct peer {
     char serial[SVID_SERIAL_TEXT_MAX];
 };
 
-// Verifies `chain` (leaf first, as TLS presented it) at `now` (Unix seconds). On VERIFY_OK `out` is
-// set; otherwise `err` (may be NULL) holds the details, naming the peer's claimed ID where it has
-// one. The cost is bounded before any signature is checked: at most SVID_CHAIN_MAX certificates
-// and SVID_DER_MAX bytes; keys P-256, P-384, RSA 2048-4096.
-enum verify_result verify_peer(const struct bundle_set *bundles, CRYPTO_BUFFER *const *chain,
-                               size_t num_chain, enum verify_role role, int64_t now,
-                               struct peer *out, struct err *err) MUST_USE;
+// What is to be verified.
+struct verify_question {
+    CRYPTO_BUFFER *const *chain; // leaf first, as TLS presented it
+    size_t num_chain;
+    enum verify_role role;    // what the peer is; with a dns_name: VERIFY_SERVER
+    struct span dns_name;     // empty: by SPIFFE ID
+    struct span trust_domain; // with a dns_name: whose bundle judges
+    int64_t now;              // Unix seconds
+};
 
-// For `tls: mutual` rules with a serverName: verifies a server's chain against the bundle of
-// `trust_domain` and its DNS SANs against `dns_name` (RFC 6125: exact, or one left-most wildcard
-// label). A SPIFFE ID is not needed; out->id is set when the leaf has one that is valid.
-enum verify_result verify_server_name(const struct bundle_set *bundles, struct span trust_domain,
-                                      struct span dns_name, CRYPTO_BUFFER *const *chain,
-                                      size_t num_chain, int64_t now, struct peer *out,
-                                      struct err *err) MUST_USE;
+// Without a dns_name: the peer's SVID, against the bundle of its own trust domain. With one, for
+// `tls: mutual` rules with a serverName: a server's chain against the bundle of `trust_domain`, and
+// its DNS SANs (RFC 6125: exact, or one left-most wildcard label); out->id is set when the leaf has
+// a valid SPIFFE ID of that domain. On VERIFY_OK `out` is set; otherwise `err` (may be NULL) holds
+// the details, naming the peer's claimed ID where it has one. The cost is bounded before any
+// signature is checked: SVID_CHAIN_MAX certificates, SVID_DER_MAX bytes; keys P-256, P-384, RSA
+// 2048-4096.
+enum verify_result verify_peer(const struct bundle_set *bundles,
+                               const struct verify_question *question, struct peer *out,
+                               struct err *err) MUST_USE;
 
 #endif

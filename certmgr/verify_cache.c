@@ -62,7 +62,7 @@ static void hash_sized(SHA256_CTX *sha, const void *bytes, size_t len) {
     SHA256_Update(sha, bytes, len);
 }
 
-static void compute_key(const struct verify_cache_question *question, uint8_t key[LRU_KEY_LEN]) {
+static void compute_key(const struct verify_question *question, uint8_t key[LRU_KEY_LEN]) {
     SHA256_CTX sha;
     SHA256_Init(&sha);
     uint8_t role = (uint8_t)question->role;
@@ -129,19 +129,8 @@ static void keep(struct verify_cache *cache, const uint8_t *key, int64_t now,
     pthread_mutex_unlock(&cache->lock);
 }
 
-static enum verify_result verify_now(const struct verify_cache *cache,
-                                     const struct verify_cache_question *question, struct peer *out,
-                                     struct err *err) {
-    if (question->dns_name.len > 0) {
-        return verify_server_name(cache->bundles, question->trust_domain, question->dns_name,
-                                  question->chain, question->num_chain, question->now, out, err);
-    }
-    return verify_peer(cache->bundles, question->chain, question->num_chain, question->role,
-                       question->now, out, err);
-}
-
 enum verify_result verify_cache_ask(struct verify_cache *cache,
-                                    const struct verify_cache_question *question, struct peer *out,
+                                    const struct verify_question *question, struct peer *out,
                                     struct err *err) {
     // What is too large is refused by its size alone, before it costs a digest.
     bool hashable = question->num_chain > 0 && question->num_chain <= SVID_CHAIN_MAX;
@@ -155,7 +144,7 @@ enum verify_result verify_cache_ask(struct verify_cache *cache,
             return VERIFY_OK;
         }
     }
-    enum verify_result result = verify_now(cache, question, out, err);
+    enum verify_result result = verify_peer(cache->bundles, question, out, err);
     if (result == VERIFY_OK) {
         keep(cache, key, question->now, out);
     }

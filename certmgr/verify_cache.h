@@ -21,16 +21,6 @@
 
 struct verify_cache;
 
-// What is to be verified; see verify_peer and verify_server_name.
-struct verify_cache_question {
-    CRYPTO_BUFFER *const *chain; // leaf first
-    size_t num_chain;
-    enum verify_role role;
-    struct span dns_name;     // of a server; empty: by SPIFFE ID
-    struct span trust_domain; // whose bundle judges, with dns_name
-    int64_t now;              // Unix seconds
-};
-
 // Takes a reference of `bundles`. NULL when memory is short.
 struct verify_cache *verify_cache_new(struct bundle_set *bundles) MUST_USE;
 void verify_cache_free(struct verify_cache *cache);
@@ -38,7 +28,7 @@ OWN_DEFINE(struct verify_cache, verify_cache_free)
 
 // The verdict, as verify_peer or verify_server_name would give it at `question->now`.
 enum verify_result verify_cache_ask(struct verify_cache *cache,
-                                    const struct verify_cache_question *question, struct peer *out,
+                                    const struct verify_question *question, struct peer *out,
                                     struct err *err) MUST_USE;
 
 struct verify_cache_counts {

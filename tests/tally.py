@@ -51,7 +51,7 @@ def count_bazel(log, testlogs):
             counts = {**counts, "FAILED": 1}
         elif sum(counts.values()) == 0:
             counts["PASSED"] = 1  # a program that is one case, like the replay of a corpus
-        for kind, name in names:
+        for kind, name in sorted(set(names)):
             if kind != "PASSED":
                 print(f"{kind}: {target} {name}")
         for kind in KINDS:
@@ -64,17 +64,20 @@ def count_junit(path):
     if not os.path.exists(path):
         print("FAILED: pytest did not run")
         return {**total, "FAILED": 1}
+    cases = {}
     for case in xml.etree.ElementTree.parse(path).iter("testcase"):
         name = f"{case.get('classname')}.{case.get('name')}"
-        skipped = case.find("skipped")
+        kind = "PASSED"
         if case.find("failure") is not None or case.find("error") is not None:
             kind = "FAILED"
-            print(f"FAILED: {name}")
-        elif skipped is not None:
+        elif case.find("skipped") is not None:
             kind = "SKIPPED"
-            print(f"SKIPPED: {name}: {skipped.get('message')}")
-        else:
-            kind = "PASSED"
+            name += ": " + (case.find("skipped").get("message") or "")
+        if cases.get(name) != "FAILED":  # a failure and a failing clean-up are one case
+            cases[name] = kind
+    for name, kind in cases.items():
+        if kind != "PASSED":
+            print(f"{kind}: {name}")
         total[kind] += 1
     if sum(total.values()) == 0:
         print("FAILED: pytest found no test")

@@ -109,6 +109,20 @@ static const struct table tables[] = {
       {"DETAIL", "detail", KIND_TEXT}}},
 };
 
+// Below the identities: what /identity says besides them.
+static const struct table chain_table = {"chain",
+                                         "chain",
+                                         "There is no chain.",
+                                         {{"CHAIN", "subject", KIND_TEXT},
+                                          {"SERIAL", "serial", KIND_TEXT},
+                                          {"TIME LEFT", "notAfter", KIND_LEFT}}};
+static const struct table bundle_table = {"bundles",
+                                          "bundles",
+                                          "There is no trust bundle.",
+                                          {{"TRUST BUNDLE", "trustDomain", KIND_TEXT},
+                                           {"CERTIFICATES", "certificates", KIND_TEXT},
+                                           {"TIME LEFT", "notAfter", KIND_LEFT}}};
+
 const char *const status_table_parts[STATUS_TABLE_NUM_PARTS] = {
     "identity", "listeners", "connections", "tunnels", "destinations", "refusals",
 };
@@ -218,6 +232,28 @@ static bool render_line(struct buf *out, const char *label, const char *text) {
                                buf_append_text(out, "\n"));
 }
 
+// "3: 1 expired, 2 untrusted".
+static bool render_refused(const json_t *document, struct buf *out) {
+    json_t *counts = json_object_get(document, "counts");
+    json_int_t total = number_of(counts, "refused");
+    const char *between = ": ";
+    const char *reason;
+    json_t *value;
+    if (total == 0) {
+        return true;
+    }
+    bool fine = buf_printf(out, "%-13s%" JSON_INTEGER_FORMAT, "refused", total);
+    json_object_foreach(json_object_get(counts, "refusedBy"), reason, value) {
+        json_int_t number = json_integer_value(value);
+        if (fine && number > 0) {
+            fine = buf_printf(out, "%s%" JSON_INTEGER_FORMAT " ", between, number) &&
+                   escape_plain(out, reason);
+            between = ", ";
+        }
+    }
+    return fine && buf_append_text(out, "\n");
+}
+
 static bool render_source(const json_t *document, struct buf *out) {
     const json_t *source = json_object_get(document, "source");
     char text[CELL_MAX];
@@ -227,13 +263,38 @@ static bool render_source(const json_t *document, struct buf *out) {
            render_line(out, "last refusal", text_of(document, "lastRefusal"));
 }
 
-static bool render_identity(const json_t *document, struct buf *out) {
+// "label  PREFIX12s ago"; nothing when there is no time.
+static bool render_time(struct buf *out, const char *label, const char *prefix, const json_t *value,
+                        int64_t now_ms) {
+    char when[CELL_MAX], text[CELL_MAX + 32];
+    if (!json_is_string(value)) {
+        return true;
+    }
+    format_cell(value, KIND_WHEN, now_ms, when);
+    (void)snprintf(text, sizeof(text), "%.31s%s", prefix, when);
+    return render_line(out, label, text);
+}
+
+static bool render_identity(const json_t *document, int64_t now_ms, struct buf *out) {
+    const json_t *source = json_object_get(document, "source");
     char rotations[HUMAN_TEXT_MAX];
     (void)snprintf(rotations, sizeof(rotations), "%" JSON_INTEGER_FORMAT,
                    number_of(document, "rotations"));
     return render_line(out, "state", state_in_words(text_of(document, "state"))) &&
-           render_source(document, out) && render_line(out, "rotations", rotations) &&
+           render_source(document, out) &&
+           render_time(out, "last change", "", json_object_get(document, "lastChange"), now_ms) &&
+           render_time(out, "next renewal", "", json_object_get(source, "nextRenewal"), now_ms) &&
+           render_time(out, "kept bundles", "in use, end ", json_object_get(document, "keptUntil"),
+                       now_ms) &&
+           render_line(out, "rotations", rotations) && render_refused(document, out) &&
            buf_append_text(out, "\n");
+}
+
+static bool render_trust(const json_t *document, int64_t now_ms, struct buf *out) {
+    const json_t *svid = json_array_get(json_object_get(document, "svids"), 0);
+    bool fine = svid == NULL ||
+                (buf_append_text(out, "\n") && render_rows(&chain_table, svid, now_ms, out));
+    return fine && buf_append_text(out, "\n") && render_rows(&bundle_table, document, now_ms, out);
 }
 
 static json_t *parse(struct span text, struct err *err) {
@@ -257,9 +318,11 @@ bool status_table_render(const char *what, struct span json, int64_t now_ms, str
         if (strcmp(tables[i].what, what) != 0) {
             continue;
         }
-        bool fine = strcmp(what, "identity") != 0 || render_identity(document, out);
-        return (fine && render_rows(&tables[i], document, now_ms, out)) ||
-               ERR_NO_MEMORY(err, "printing");
+        bool is_identity = strcmp(what, "identity") == 0;
+        bool fine = (!is_identity || render_identity(document, now_ms, out)) &&
+                    render_rows(&tables[i], document, now_ms, out) &&
+                    (!is_identity || render_trust(document, now_ms, out));
+        return fine || ERR_NO_MEMORY(err, "printing");
     }
     return ERR_SET(err, ERR_USAGE, "there is no table of %s", what);
 }

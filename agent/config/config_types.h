@@ -25,11 +25,11 @@ struct identity_istio_ca { // of source: istioCa, where only server_name may be 
     char *cluster_id;
 };
 
-struct identity_files { // of source: files, where none is NULL
+struct identity_files { // of source: files, where only the bundle may be NULL
     bool is_set;
     char *certificate;
     char *key;
-    char *bundle;
+    char *bundle; // NULL: the kept one; there is a state directory then
 };
 
 struct config_identity {

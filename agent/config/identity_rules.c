@@ -26,15 +26,16 @@ struct needed_key {
     enum identity_source source;
     const char *section;
     const char *key;
+    const char *unless; // with this key of `identity` it can; may be NULL
 };
 
 static const struct needed_key needed_keys[] = {
-    {IDENTITY_ISTIO_CA, "istioCa", "address"},
-    {IDENTITY_ISTIO_CA, "istioCa", "rootsFile"},
-    {IDENTITY_ISTIO_CA, "istioCa", "tokenFile"},
-    {IDENTITY_FILES, "files", "certificate"},
-    {IDENTITY_FILES, "files", "key"},
-    {IDENTITY_FILES, "files", "bundle"},
+    {IDENTITY_ISTIO_CA, "istioCa", "address", NULL},
+    {IDENTITY_ISTIO_CA, "istioCa", "rootsFile", NULL},
+    {IDENTITY_ISTIO_CA, "istioCa", "tokenFile", NULL},
+    {IDENTITY_FILES, "files", "certificate", NULL},
+    {IDENTITY_FILES, "files", "key", NULL},
+    {IDENTITY_FILES, "files", "bundle", "stateDirectory"},
 };
 
 static void check_foreign_keys(enum identity_source source, const struct yaml_tree_node *identity,
@@ -57,6 +58,9 @@ static void check_needed_keys(enum identity_source source, const struct yaml_tre
         bool has_section = section != NULL && section->kind == YAML_TREE_MAPPING;
         if (needed->source != source || yaml_tree_find(section, needed->key) != NULL ||
             (section != NULL && section->is_bad)) {
+            continue;
+        }
+        if (needed->unless != NULL && yaml_tree_find(identity, needed->unless) != NULL) {
             continue;
         }
         report_add(report, REPORT_ERROR, has_section ? section->place : identity->place,

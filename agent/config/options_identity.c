@@ -62,7 +62,8 @@ static const struct option_row files_rows[] = {
     {.key = "bundle",
      TEXT(text_checks_path, "absolute path"),
      VALUE(struct config, identity.files.bundle),
-     .meaning = "The roots of the own trust domain, PEM or DER. Needed."},
+     .meaning = "The roots of the own trust domain, PEM or DER. Needed, unless "
+                "`stateDirectory` has kept them."},
     END};
 static const struct option_section files_section = {.rows = files_rows};
 

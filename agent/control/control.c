@@ -126,14 +126,19 @@ static void init_watchers(struct control *control) {
     control->drain_timer.data = control;
 }
 
+static void print(const struct buf *text) {
+    struct span said = buf_span(text);
+    if (said.len > 0) { // an empty buffer has no memory, which fwrite must not be given
+        fwrite(said.ptr, 1, said.len, stderr);
+    }
+}
+
 static bool load(struct control *control, struct err *err) {
     struct buf errors = {0};
     struct buf warnings = {0};
     control->config = config_load(control->config_path, &errors, &warnings);
-    struct span said = buf_span(&warnings);
-    fwrite(said.ptr, 1, said.len, stderr);
-    said = buf_span(&errors);
-    fwrite(said.ptr, 1, said.len, stderr);
+    print(&warnings);
+    print(&errors);
     buf_fini(&warnings);
     buf_fini(&errors);
     if (control->config == NULL) {
@@ -214,7 +219,8 @@ static bool start(struct control *control, struct err *err) {
         control->config->workers == 0 ? cpu_quota_workers() : control->config->workers;
     control->listeners = listener_set_new(control->config, control->num_workers, true, NULL, err);
     return control->listeners != NULL && control_status_start(control, err) &&
-           control_identity_start(control, err) && start_workers(control, err);
+           control_state_start(control, err) && control_identity_start(control, err) &&
+           start_workers(control, err);
 }
 
 struct control *control_new(const char *config_path, struct err *err) {
@@ -252,6 +258,7 @@ void control_free(struct control *control) {
     }
     free(control->workers);
     control_identity_stop(control);
+    control_state_stop(control);
     status_server_free(control->status);
     listener_set_unref(control->listeners);
     destinations_free(control->shared.destinations);

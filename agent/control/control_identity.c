@@ -69,24 +69,45 @@ static void drop_identity(struct control *control) {
     control_command_workers(control, false);
 }
 
-static void apply(struct control *control, const struct update *update) {
+static void withdraw(struct control *control) {
+    if (control->last_identity != NULL) {
+        drop_identity(control);
+    } else {
+        control_command_workers(control, false);
+    }
+}
+
+// What verifies peers was kept and is too old by now, and there is nothing else: with it goes the
+// identity, since it may be used with nothing.
+static void drop_without_bundle(struct control *control, struct update *update, int64_t now) {
+    bool has_bundle = update->num_svids == 0 || update->svids[0].bundle.len > 0;
+    if (!update->takes_kept || has_bundle || control->last_identity == NULL) {
+        return;
+    }
+    update->withdrawn = true;
+    if (identity_store_apply(control->store, update, now, NULL) == IDENTITY_GONE) {
+        drop_identity(control);
+    }
+}
+
+static void apply(struct control *control, struct update *update) {
     int64_t now = clock_wall_s();
     struct err err = {0};
+    control_state_fill(control, update);
     switch (identity_store_apply(control->store, update, now, &err)) {
     case IDENTITY_CHANGED:
+        control_state_record(control, update);
         use_identity(control, identity_store_current(control->store, now));
         break;
     case IDENTITY_UNCHANGED:
+        control_state_record(control, update);
         break;
     case IDENTITY_REFUSED:
         log_problem("identity_refused", err.msg);
+        drop_without_bundle(control, update, now);
         break;
     case IDENTITY_GONE:
-        if (control->last_identity != NULL) {
-            drop_identity(control);
-        } else {
-            control_command_workers(control, false);
-        }
+        withdraw(control);
         break;
     }
 }
@@ -132,6 +153,7 @@ static void wake(void *arg) {
 static void on_tick(struct ev_loop *loop UNUSED, ev_timer *timer, int events UNUSED) {
     struct control *control = timer->data;
     int64_t now = clock_wall_s();
+    control_state_tick(control);
     if (!control->said_expired && identity_store_state(control->store, now) == IDENTITY_EXPIRED) {
         control->said_expired = true;
         log_problem("identity_expired", "our certificate has expired and the identity source has "

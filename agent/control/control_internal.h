@@ -8,14 +8,26 @@
 #include "agent/status/status.h"
 #include "agent/worker/worker.h"
 #include "certmgr/identity_store.h"
+#include "certmgr/kept_bundles.h"
 #include "certmgr/source.h"
 
 #define CONTROL_SIGNALS 4
+#define CONTROL_PATH_MAX 4200
 
 // A source and where it delivers.
 struct intake {
     struct source_sink sink;
     struct source *source;
+};
+
+// What outlives a restart.
+struct kept_state {
+    char *directory; // NULL: nothing does
+    struct kept_bundles *bundles;
+    uint64_t pin_changes;  // at the last saving
+    int64_t pins_saved_ms; // monotonic
+    int64_t bundles_saved_ms;
+    bool said_failure;
 };
 
 struct control {
@@ -31,6 +43,7 @@ struct control {
     struct identity *last_identity; // also when it has expired, for /identity
     int64_t identity_changed_at_ms; // wall clock; 0: never
 
+    struct kept_state kept;
     struct worker_shared shared;
     struct worker **workers;
     unsigned num_workers;
@@ -61,6 +74,17 @@ bool control_identity_reload(struct control *control, const struct config *confi
 struct tls_context *control_identity_context(struct identity *identity, const struct config *config,
                                              struct err *err) MUST_USE;
 void control_identity_stop(struct control *control);
+
+// control_state.c
+// The directory is fit to keep something in; made if it is not there.
+bool control_state_check(const struct config *config, struct err *err) MUST_USE;
+bool control_state_start(struct control *control, struct err *err) MUST_USE;
+void control_state_reload(struct control *control); // control->config is the new one
+// Before an update is applied, and after it was accepted.
+void control_state_fill(struct control *control, struct update *update);
+void control_state_record(struct control *control, const struct update *update);
+void control_state_tick(struct control *control); // every second
+void control_state_stop(struct control *control);
 
 // control_reload.c
 void control_reload(struct control *control);

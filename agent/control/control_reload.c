@@ -54,6 +54,7 @@ static bool prepare(struct control *control, struct next *next, struct err *err)
     next->listeners =
         listener_set_new(next->config, control->num_workers, true, control->listeners, err);
     return next->listeners != NULL && prepare_context(control, next, err) &&
+           control_state_check(next->config, err) &&
            status_server_reconfigure(control->status, next->config, err) &&
            control_identity_reload(control, next->config, err);
 }
@@ -83,6 +84,7 @@ void control_reload(struct control *control) {
         refuse(control, span_of_text(err.msg));
     } else {
         swap(control, &next);
+        control_state_reload(control);
         log_set_level(control->config->log_level);
         log_set_format(control->config->log_format);
         control->reload =

@@ -45,6 +45,7 @@ static void view_identity(void *arg, struct identity_view *out) {
     out->source_kind = control->intake == NULL ? "none" : control->intake->source->ops->kind;
     out->source = control->report;
     out->last_change_ms = control->identity_changed_at_ms;
+    out->kept_until = kept_bundles_filled_until(control->kept.bundles);
 }
 
 static void view_reload(void *arg, struct reload_view *out) {

@@ -15,6 +15,7 @@
 // answer, they push no pin out.
 
 #define SLOTS_MIN 64
+#define PEER_ID_MAX (sizeof((struct destination_view *)0)->peer_id - 1)
 
 struct entry {
     struct entry *next; // in its bucket
@@ -38,6 +39,7 @@ struct destinations {
     size_t num;
     struct heap heaps[2]; // [0] unpinned, [1] pinned
     uint64_t seed;        // so that nobody can choose addresses that share a bucket
+    uint64_t pin_changes;
 };
 
 static struct heap *heap_of(struct destinations *d, const struct entry *entry) {
@@ -259,14 +261,21 @@ enum destination_state destinations_look_up(struct destinations *destinations,
     return state;
 }
 
+static bool is_renewal(const struct entry *entry, const struct spiffe_id *peer) {
+    return entry != NULL && entry->state == DESTINATION_PINNED && entry->peer_id != NULL &&
+           peer != NULL && strncmp(entry->peer_id, peer->text, PEER_ID_MAX) == 0;
+}
+
 void destinations_pin(struct destinations *destinations, const struct netaddr *addr,
                       const struct spiffe_id *peer, int64_t now_ms, int64_t pin_for_ms) {
     pthread_mutex_lock(&destinations->mutex);
+    if (!is_renewal(find(destinations, addr), peer)) {
+        destinations->pin_changes++;
+    }
     struct entry *entry =
         remember(destinations, addr, DESTINATION_PINNED, now_ms, now_ms + pin_for_ms);
     if (entry != NULL) {
-        replace_text(&entry->peer_id, peer == NULL ? NULL : peer->text,
-                     sizeof((struct destination_view *)0)->peer_id - 1);
+        replace_text(&entry->peer_id, peer == NULL ? NULL : peer->text, PEER_ID_MAX);
         replace_text(&entry->last_error, NULL, 0);
     }
     pthread_mutex_unlock(&destinations->mutex);
@@ -295,10 +304,18 @@ bool destinations_forget(struct destinations *destinations, const struct netaddr
     pthread_mutex_lock(&destinations->mutex);
     struct entry *entry = find(destinations, addr);
     if (entry != NULL) {
+        destinations->pin_changes += entry->state == DESTINATION_PINNED;
         drop(destinations, entry);
     }
     pthread_mutex_unlock(&destinations->mutex);
     return entry != NULL;
+}
+
+uint64_t destinations_pin_changes(struct destinations *destinations) {
+    pthread_mutex_lock(&destinations->mutex);
+    uint64_t changes = destinations->pin_changes;
+    pthread_mutex_unlock(&destinations->mutex);
+    return changes;
 }
 
 static const char *state_name(enum destination_state state) {

@@ -45,6 +45,8 @@ void destinations_miss(struct destinations *destinations, const struct netaddr *
                        const struct destination_miss *miss, int64_t now_ms);
 // POST /destinations/forget: false when nothing is remembered.
 bool destinations_forget(struct destinations *destinations, const struct netaddr *addr);
+// Grows with each pin that is made, changes its identity or is forgotten; not with renewals.
+uint64_t destinations_pin_changes(struct destinations *destinations);
 // Appends what is remembered and has not ended.
 void destinations_render(struct destinations *destinations, struct view *out, int64_t now_ms);
 

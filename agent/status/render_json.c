@@ -219,6 +219,20 @@ bool render_json_refusals(struct buf *out, const struct view *view) {
     return render_list(out, view, "refusals", view->num_refusals, refusal);
 }
 
+static json_t *chain(const struct svid *s) {
+    json_t *list = json_array();
+    bool fine = list != NULL;
+    struct svid_certificate cert;
+    for (size_t i = 0; fine && svid_certificate_at(s, i, &cert); i++) {
+        struct object o = object_begin();
+        put(&o, "subject", text(cert.subject));
+        put(&o, "serial", text(cert.serial));
+        put(&o, "notAfter", time_s(cert.not_after));
+        fine = json_array_append_new(list, object_end(&o)) == 0;
+    }
+    return fine ? list : (json_decref(list), NULL);
+}
+
 static json_t *svid(const struct svid *s) {
     struct object o = object_begin();
     put(&o, "spiffeId", span_text(spiffe_id_text(svid_id(s))));
@@ -226,6 +240,7 @@ static json_t *svid(const struct svid *s) {
     put(&o, "notBefore", time_s(svid_not_before(s)));
     put(&o, "notAfter", time_s(svid_not_after(s)));
     put(&o, "hint", text(svid_hint(s)));
+    put(&o, "chain", chain(s));
     return object_end(&o);
 }
 
@@ -263,6 +278,15 @@ static json_t *source(const struct identity_view *view) {
     put(&o, "state", json_string(source_state_name(view->source.state)));
     put(&o, "lastError", text(view->source.last_error));
     put(&o, "attempts", number(view->source.num_attempts));
+    put(&o, "nextRenewal", time_ms(view->source.next_renewal_ms));
+    return object_end(&o);
+}
+
+static json_t *refused_by(const struct identity_counts *c) {
+    struct object o = object_begin();
+    for (int i = 0; i < IDENTITY_REFUSAL_COUNT; i++) {
+        put(&o, identity_refusal_name((enum identity_refusal)i), number(c->refused_by[i]));
+    }
     return object_end(&o);
 }
 
@@ -270,6 +294,7 @@ static json_t *counts(const struct identity_counts *c) {
     struct object o = object_begin();
     put(&o, "updates", number(c->updates));
     put(&o, "refused", number(c->refused));
+    put(&o, "refusedBy", refused_by(c));
     put(&o, "withdrawals", number(c->withdrawals));
     return object_end(&o);
 }
@@ -285,6 +310,7 @@ bool render_json_identity(struct buf *out, const struct identity_view *view) {
     put(&o, "counts", counts(&view->counts));
     put(&o, "lastRefusal", text(view->last_refusal));
     put(&o, "bundles", bundles(view->identity));
+    put(&o, "keptUntil", time_s(view->kept_until));
     return dump(out, object_end(&o));
 }
 

@@ -121,6 +121,7 @@ static void certificates(struct sink *s, const struct identity *identity) {
 static void identity_metrics(struct sink *s, const struct identity_view *view) {
     const char *updates = "pavise_identity_updates_total";
     const char *state = "pavise_identity_state";
+    const char *refused_name = "pavise_identity_refused_total";
     certificates(s, view->identity);
     single(s, "pavise_identity_rotations_total", "counter", "Changes to another certificate.",
            view->counts.rotations);
@@ -128,6 +129,17 @@ static void identity_metrics(struct sink *s, const struct identity_view *view) {
     sample(s, updates, "result=\"accepted\"", view->counts.updates);
     sample(s, updates, "result=\"refused\"", view->counts.refused);
     sample(s, updates, "result=\"withdrawn\"", view->counts.withdrawals);
+    header(s, refused_name, "counter", "Updates of the identity source that were refused.");
+    for (int i = 0; i < IDENTITY_REFUSAL_COUNT; i++) {
+        s->fine = s->fine && buf_printf(s->out, "%s{reason=\"%s\"} %" PRIu64 "\n", refused_name,
+                                        identity_refusal_name((enum identity_refusal)i),
+                                        view->counts.refused_by[i]);
+    }
+    if (view->source.next_renewal_ms != 0) {
+        single_double(s, "pavise_identity_next_renewal_timestamp_seconds", "gauge",
+                      "When the identity source will ask for the next certificate, Unix time.",
+                      (double)view->source.next_renewal_ms / 1000.0);
+    }
     header(s, state, "gauge", "1 for the state that the identity is in.");
     for (int i = IDENTITY_PENDING; i <= IDENTITY_WITHDRAWN; i++) {
         s->fine = s->fine &&

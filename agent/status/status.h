@@ -31,6 +31,7 @@ struct identity_view {
     const char *source_kind; // "workloadApi"
     struct source_report source;
     int64_t last_change_ms; // wall clock; 0: never
+    int64_t kept_until;     // Unix seconds: bundles of identity.stateDirectory are in use; 0: none
 };
 
 struct reload_view {

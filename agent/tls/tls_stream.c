@@ -361,8 +361,8 @@ enum verify_result tls_stream_reverify(const struct tls_stream *stream,
                                        struct err *err) {
     CHECK(stream->is_ready);
     struct peer again;
-    enum verify_result result =
-        tls_verify_chain(&stream->verifier, stream->ssl, identity, now, &again, err);
+    enum verify_result result = tls_verify_chain(&stream->verifier, stream->ssl,
+                                                 (struct tls_judge){identity, now}, &again, err);
     ERR_clear_error();
     return result;
 }

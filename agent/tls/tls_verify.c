@@ -43,8 +43,7 @@ static uint8_t alert_for(enum verify_result result) {
 }
 
 enum verify_result tls_verify_chain(const struct tls_verifier *verifier, const SSL *ssl,
-                                    const struct identity *identity, int64_t now, struct peer *out,
-                                    struct err *err) {
+                                    struct tls_judge judge, struct peer *out, struct err *err) {
     const STACK_OF(CRYPTO_BUFFER) *presented = SSL_get0_peer_certificates(ssl);
     size_t num = presented == NULL ? 0 : sk_CRYPTO_BUFFER_num(presented);
     if (num == 0) {
@@ -57,15 +56,15 @@ enum verify_result tls_verify_chain(const struct tls_verifier *verifier, const S
     for (size_t i = 0; i < num_chain; i++) {
         chain[i] = sk_CRYPTO_BUFFER_value(presented, i);
     }
-    struct verify_cache_question question = {
+    struct verify_question question = {
         .chain = chain,
         .num_chain = num_chain,
         .role = verifier->role,
         .dns_name = span_of_text(verifier->server_name),
-        .trust_domain = identity_trust_domain(identity),
-        .now = now,
+        .trust_domain = identity_trust_domain(judge.identity),
+        .now = judge.now,
     };
-    return verify_cache_ask(identity_verify_cache(identity), &question, out, err);
+    return verify_cache_ask(identity_verify_cache(judge.identity), &question, out, err);
 }
 
 static void keep_detail(struct tls_verifier *verifier, const char *sentence) {
@@ -102,8 +101,8 @@ static void limit_session(const struct tls_verifier *verifier, SSL *ssl, int64_t
 static enum ssl_verify_result_t judge(struct tls_verifier *verifier, SSL *ssl, uint8_t *out_alert) {
     struct err err = {0};
     int64_t now = clock_wall_s();
-    verifier->result =
-        tls_verify_chain(verifier, ssl, verifier->identity, now, &verifier->peer, &err);
+    verifier->result = tls_verify_chain(verifier, ssl, (struct tls_judge){verifier->identity, now},
+                                        &verifier->peer, &err);
     if (verifier->result != VERIFY_OK) {
         keep_detail(verifier,
                     err.msg[0] != '\0' ? err.msg : verify_result_sentence(verifier->result));

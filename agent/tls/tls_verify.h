@@ -44,9 +44,14 @@ enum ssl_verify_result_t tls_verify_resumed(SSL *ssl, uint8_t *out_alert);
 // The callback for SSL_CTX_sess_set_new_cb.
 int tls_verify_keep_session(SSL *ssl, SSL_SESSION *session);
 
-// Verifies the chain that `ssl` holds against `identity`. `err` may be NULL.
+// By what a chain is judged, and when.
+struct tls_judge {
+    const struct identity *identity;
+    int64_t now; // Unix seconds
+};
+// Verifies the chain that `ssl` holds. `err` may be NULL.
 enum verify_result tls_verify_chain(const struct tls_verifier *verifier, const SSL *ssl,
-                                    const struct identity *identity, int64_t now, struct peer *out,
+                                    struct tls_judge judge, struct peer *out,
                                     struct err *err) MUST_USE;
 
 #endif

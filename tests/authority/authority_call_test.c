@@ -66,7 +66,12 @@ static void test_default_identity(void **state) {
                                    update_bytes_span(&update->svids[0].bundle), &err));
     OWNED(bundle_set_unref) struct bundle_set *bundles = bundle_builder_finish(builder);
     CRYPTO_BUFFER *const *chain = svid_chain(svid, &num);
-    assert_int_equal(verify_peer(bundles, chain, num, VERIFY_SERVER, clock_wall_s(), &peer, &err),
+    assert_int_equal(verify_peer(bundles,
+                                 &(struct verify_question){.chain = chain,
+                                                           .num_chain = num,
+                                                           .role = VERIFY_SERVER,
+                                                           .now = clock_wall_s()},
+                                 &peer, &err),
                      VERIFY_OK);
     assert_string_equal(peer.id.text, own_id());
 

@@ -51,6 +51,18 @@ static void test_everything(void **state) {
     assert_string_equal(options.state_dir, "d");
     assert_int_equal(options.ttl_ms, 2000);
     assert_int_equal(options.rotate_ms, 500);
+    assert_false(options.listens);
+}
+
+static void test_listen(void **state) {
+    (void)state;
+    struct err err = {0};
+    struct authority_options options;
+    assert_true(parse("--socket=/s --trust-domain=a --state d --tokens t --listen [::1]:15012",
+                      &options, &err));
+    assert_true(options.listens);
+    assert_int_equal(options.listen.port, 15012);
+    assert_string_equal(options.tokens_path, "t");
 }
 
 static const struct mistake {
@@ -69,8 +81,12 @@ static const struct mistake {
     {"--socket /s --trust-domain a --rotate-every 499ms", "500ms"},
     {"--socket /s --trust-domain a --ttl 2s --rotate-every 2s", "shorter"},
     {"--socket /s --trust-domain a --rotate-every 2h", "shorter"},
-    {"--socket /s --trust-domain a --listen 127.0.0.1:1", "not supported"},
-    {"--socket /s --trust-domain a --tokens f", "not supported"},
+    {"--socket /s --trust-domain a --listen 127.0.0.1:1", "together"},
+    {"--socket /s --trust-domain a --tokens f", "together"},
+    {"--socket /s --trust-domain a --tokens f --listen 127.0.0.1:1", "--state"},
+    {"--socket /s --trust-domain a --state d --tokens f --listen localhost:1", "127.0.0.1:15012"},
+    {"--socket /s --trust-domain a --state d --tokens f --listen 127.0.0.1", "127.0.0.1:15012"},
+    {"--socket /s --trust-domain a --state d --tokens f --listen 127.0.0.1:0", "127.0.0.1:15012"},
     {"--socket /s --trust-domain a --verbose", "--verbose"},
     {"--trust-domain a --socket", "--socket"},
     {"--socket /s --trust-domain a extra", "extra"},
@@ -101,6 +117,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_everything),
+        cmocka_unit_test(test_listen),
         cmocka_unit_test(test_mistakes),
         cmocka_unit_test(test_help_needs_nothing),
     };

@@ -53,10 +53,13 @@ void authority_process_spawn(struct authority_process *process, const char *cons
     if (process->pid == 0) {
         int log = open(process->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
         CHECK(log >= 0 && dup2(log, STDERR_FILENO) == STDERR_FILENO);
+        // Opened as root: the build's folders may be closed to the other user.
+        int file = open(program, O_PATH | O_CLOEXEC);
+        CHECK(file >= 0);
         if (uid != 0) {
             become(uid);
         }
-        (void)execv(program, (char *const *)(void *)argv);
+        (void)fexecve(file, (char *const *)(void *)argv, environ);
         _exit(127);
     }
 }

@@ -51,8 +51,16 @@ static enum verify_result judge(const struct bundle_set *bundles, const struct c
     struct span der = buf_span(&leaf->chain);
     CRYPTO_BUFFER *cert = CRYPTO_BUFFER_new(der.ptr, der.len, NULL);
     CRYPTO_BUFFER *chain[] = {cert};
-    enum verify_result as_client = verify_peer(bundles, chain, 1, VERIFY_CLIENT, now, peer, &err);
-    enum verify_result as_server = verify_peer(bundles, chain, 1, VERIFY_SERVER, now, peer, &err);
+    enum verify_result as_client =
+        verify_peer(bundles,
+                    &(struct verify_question){
+                        .chain = chain, .num_chain = 1, .role = VERIFY_CLIENT, .now = now},
+                    peer, &err);
+    enum verify_result as_server =
+        verify_peer(bundles,
+                    &(struct verify_question){
+                        .chain = chain, .num_chain = 1, .role = VERIFY_SERVER, .now = now},
+                    peer, &err);
     CRYPTO_BUFFER_free(cert);
     return as_client == VERIFY_OK ? as_server : as_client;
 }

@@ -82,11 +82,32 @@ static void test_one_bad_svid(void **state) {
     assert_int_equal(identity_store_state(store, PKI_NOW), IDENTITY_PENDING);
 }
 
+// A reload: what is in force stays until the next update, generations go on growing.
+static void test_another_choice(void **state) {
+    (void)state;
+    struct pki_cert *ca OWNED(pki_free) = pki_ca();
+    struct identity_store *store OWNED(identity_store_free) =
+        identity_store_new((struct identity_choice){0});
+    assert_int_equal(update_fixture_apply(store, three_svids(ca), PKI_NOW, NULL), IDENTITY_CHANGED);
+    assert_true(identity_store_choose(store, (struct identity_choice){.spiffe_id = OTHER}, NULL));
+    struct identity *identity = identity_store_current(store, PKI_NOW);
+    assert_string_equal(svid_id(identity_svid(identity))->text, ID);
+    uint64_t generation = identity_generation(identity);
+    assert_int_equal(update_fixture_apply(store, three_svids(ca), PKI_NOW, NULL), IDENTITY_CHANGED);
+    identity = identity_store_current(store, PKI_NOW);
+    assert_string_equal(svid_id(identity_svid(identity))->text, OTHER);
+    assert_int_equal(identity_generation(identity), generation + 1);
+    assert_true(identity_store_choose(store, (struct identity_choice){.hint = "none"}, NULL));
+    assert_int_equal(update_fixture_apply(store, three_svids(ca), PKI_NOW, NULL), IDENTITY_REFUSED);
+    assert_int_equal(identity_store_counts(store).refused_by[IDENTITY_REFUSAL_NOT_OFFERED], 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_choice),
         cmocka_unit_test(test_duplicate_hint),
         cmocka_unit_test(test_one_bad_svid),
+        cmocka_unit_test(test_another_choice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

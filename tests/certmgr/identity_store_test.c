@@ -171,7 +171,19 @@ static void test_bad_updates(void **state) {
     refused(store, update_with(ca, &client), "no serverAuth");
     struct pki_options server = {.uris = {span_of_text(ID)}, .extended_key_usage = "serverAuth"};
     refused(store, update_with(ca, &server), "no clientAuth");
-    assert_int_equal(identity_store_counts(store).refused, 9);
+    struct identity_counts counts = identity_store_counts(store);
+    assert_int_equal(counts.refused, 9);
+    static const uint64_t by[IDENTITY_REFUSAL_COUNT] = {[IDENTITY_REFUSAL_MALFORMED] = 3,
+                                                        [IDENTITY_REFUSAL_BAD_BUNDLE] = 1,
+                                                        [IDENTITY_REFUSAL_EXPIRED] = 1,
+                                                        [IDENTITY_REFUSAL_NOT_YET_VALID] = 1,
+                                                        [IDENTITY_REFUSAL_UNTRUSTED] = 3};
+    for (int i = 0; i < IDENTITY_REFUSAL_COUNT; i++) {
+        if (counts.refused_by[i] != by[i]) {
+            fail_msg("%d refused as %s", (int)counts.refused_by[i],
+                     identity_refusal_name((enum identity_refusal)i));
+        }
+    }
     assert_int_equal(update_fixture_apply(store, pki_update(ca, ID), PKI_NOW, NULL),
                      IDENTITY_CHANGED);
 }

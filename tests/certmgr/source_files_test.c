@@ -183,7 +183,7 @@ static void only_a_pair_that_fits_is_delivered(void **state) {
     start(bench);
     expect_update(bench, &bench->pairs[0]);
     scratch_dir_replace(&bench->dir, "tls.key", buf_span(&bench->pairs[1].key_pem));
-    expect_only_report(bench, SOURCE_CONNECTED, "last good ones are: ");
+    expect_only_report(bench, SOURCE_CONNECTED, "stays in use: ");
     scratch_dir_replace(&bench->dir, "tls.crt", buf_span(&bench->pairs[1].cert_pem));
     expect_update(bench, &bench->pairs[1]);
     expect_report(bench, SOURCE_CONNECTED, "");

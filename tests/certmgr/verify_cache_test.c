@@ -67,12 +67,12 @@ static enum verify_result ask(const struct world *w, const struct question *ques
                               struct peer *peer) {
     CRYPTO_BUFFER *chain[] = {pki_buffer(question->leaf), pki_buffer(w->intermediate),
                               pki_buffer(w->root)};
-    struct verify_cache_question full = {.chain = chain,
-                                         .num_chain = question->num_chain,
-                                         .role = question->role,
-                                         .dns_name = span_of_text(question->dns_name),
-                                         .trust_domain = span_of_text("example.org"),
-                                         .now = question->now};
+    struct verify_question full = {.chain = chain,
+                                   .num_chain = question->num_chain,
+                                   .role = question->role,
+                                   .dns_name = span_of_text(question->dns_name),
+                                   .trust_domain = span_of_text("example.org"),
+                                   .now = question->now};
     return verify_cache_ask(w->cache, &full, peer, NULL);
 }
 
@@ -199,8 +199,13 @@ static void it_agrees_with_the_verifier(void **state) {
                                   pki_buffer(w.root)};
         struct peer peer;
         struct peer again;
-        enum verify_result expected = verify_peer(w.bundles, chain, question.num_chain,
-                                                  question.role, question.now, &peer, NULL);
+        enum verify_result expected =
+            verify_peer(w.bundles,
+                        &(struct verify_question){.chain = chain,
+                                                  .num_chain = question.num_chain,
+                                                  .role = question.role,
+                                                  .now = question.now},
+                        &peer, NULL);
         assert_int_equal(ask(&w, &question, &again), expected);
         if (expected == VERIFY_OK) {
             num_ok++;

@@ -297,8 +297,11 @@ static void test_no_certificate_and_garbage(void **state) {
     for (size_t len = 0; len < der.len; len++) {
         CRYPTO_BUFFER *buffer = CRYPTO_BUFFER_new(der.ptr, len, NULL);
         struct peer peer;
-        enum verify_result result =
-            verify_peer(bundles, &buffer, 1, VERIFY_CLIENT, PKI_NOW, &peer, &err);
+        enum verify_result result = verify_peer(
+            bundles,
+            &(struct verify_question){
+                .chain = &buffer, .num_chain = 1, .role = VERIFY_CLIENT, .now = PKI_NOW},
+            &peer, &err);
         CRYPTO_BUFFER_free(buffer);
         assert_int_equal(result, VERIFY_MALFORMED);
     }
@@ -306,8 +309,12 @@ static void test_no_certificate_and_garbage(void **state) {
     struct pki_bytes *trailing OWNED(pki_bytes_free) = pki_concat(twice, 2);
     CRYPTO_BUFFER *buffer = CRYPTO_BUFFER_new(trailing->ptr, trailing->len, NULL);
     struct peer peer;
-    assert_int_equal(verify_peer(bundles, &buffer, 1, VERIFY_CLIENT, PKI_NOW, &peer, NULL),
-                     VERIFY_MALFORMED);
+    assert_int_equal(
+        verify_peer(bundles,
+                    &(struct verify_question){
+                        .chain = &buffer, .num_chain = 1, .role = VERIFY_CLIENT, .now = PKI_NOW},
+                    &peer, NULL),
+        VERIFY_MALFORMED);
     CRYPTO_BUFFER_free(buffer);
 }
 
@@ -324,7 +331,11 @@ static void test_bit_flips(void **state) {
         copy->ptr[bit / 8] ^= (uint8_t)(1U << (bit % 8));
         CRYPTO_BUFFER *buffer = CRYPTO_BUFFER_new(copy->ptr, copy->len, NULL);
         struct peer peer;
-        if (verify_peer(bundles, &buffer, 1, VERIFY_CLIENT, PKI_NOW, &peer, NULL) == VERIFY_OK) {
+        if (verify_peer(
+                bundles,
+                &(struct verify_question){
+                    .chain = &buffer, .num_chain = 1, .role = VERIFY_CLIENT, .now = PKI_NOW},
+                &peer, NULL) == VERIFY_OK) {
             fail_msg("accepted with bit %zu flipped", bit);
         }
         CRYPTO_BUFFER_free(buffer);

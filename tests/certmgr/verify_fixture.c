@@ -30,9 +30,12 @@ enum verify_result verify_fixture_run(const struct verify_fixture *options, enum
     struct bundle_set *bundles OWNED(bundle_set_unref) = pki_bundles(domain, root);
     CRYPTO_BUFFER *chain[] = {pki_buffer(leaf), pki_buffer(intermediate)};
     struct peer ignored;
-    return verify_peer(bundles, chain, options->no_intermediate ? 1 : 2, role,
-                       options->now == 0 ? PKI_NOW : options->now, peer == NULL ? &ignored : peer,
-                       err);
+    return verify_peer(bundles,
+                       &(struct verify_question){.chain = chain,
+                                                 .num_chain = options->no_intermediate ? 1 : 2,
+                                                 .role = role,
+                                                 .now = options->now == 0 ? PKI_NOW : options->now},
+                       peer == NULL ? &ignored : peer, err);
 }
 
 void verify_fixture_expect(const char *name, const struct verify_fixture *options,
@@ -58,5 +61,8 @@ enum verify_result verify_fixture_certs(const struct bundle_set *bundles,
         chain[i] = pki_buffer(certs[i]);
     }
     struct peer peer;
-    return verify_peer(bundles, chain, num, VERIFY_CLIENT, PKI_NOW, &peer, err);
+    return verify_peer(bundles,
+                       &(struct verify_question){
+                           .chain = chain, .num_chain = num, .role = VERIFY_CLIENT, .now = PKI_NOW},
+                       &peer, err);
 }

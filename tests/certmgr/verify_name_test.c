@@ -20,8 +20,15 @@ static enum verify_result verify_leaf(const struct pki_options *leaf_options, co
     struct bundle_set *bundles OWNED(bundle_set_unref) = pki_bundles(FIXTURE_DOMAIN, root);
     CRYPTO_BUFFER *chain[] = {pki_buffer(leaf)};
     struct err err = {0};
-    enum verify_result result = verify_server_name(
-        bundles, span_of_text(domain), span_of_text(name), chain, 1, PKI_NOW, peer, &err);
+    enum verify_result result =
+        verify_peer(bundles,
+                    &(struct verify_question){.chain = chain,
+                                              .num_chain = 1,
+                                              .role = VERIFY_SERVER,
+                                              .dns_name = span_of_text(name),
+                                              .trust_domain = span_of_text(domain),
+                                              .now = PKI_NOW},
+                    peer, &err);
     assert_int_equal(result == VERIFY_OK, err.msg[0] == '\0');
     return result;
 }

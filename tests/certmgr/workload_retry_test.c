@@ -132,8 +132,32 @@ static void sentences_name_place_code_and_advice(void **state) {
     assert_int_equal(strlen(small), 7);
 }
 
+// SPIRE and Istio say INVALID_ARGUMENT about a name that they do not have (yet).
+static void sds_server_may_learn_a_name(void **state) {
+    (void)state;
+    struct workload_retry retry = {0};
+    struct workload_end end = {.service = WORKLOAD_SERVICE_SDS,
+                               .code = GRPC_CODE_INVALID_ARGUMENT,
+                               .reached = true,
+                               .endpoint = "e"};
+    struct workload_decision got = workload_retry_decide(&retry, &end, RANDOM_NONE);
+    assert_true(got.retry);
+    assert_false(got.withdraw);
+    assert_int_equal(got.state, SOURCE_CONNECTING);
+    char text[512];
+    workload_retry_explain(&end, text, sizeof(text));
+    assert_non_null(strstr(text, "identity.sds.bundle"));
+    end.code = GRPC_CODE_UNIMPLEMENTED;
+    assert_false(workload_retry_decide(&retry, &end, RANDOM_NONE).retry);
+    workload_retry_explain(&end, text, sizeof(text));
+    assert_non_null(strstr(text, "SDS server"));
+    end.code = GRPC_CODE_PERMISSION_DENIED;
+    assert_true(workload_retry_decide(&retry, &end, RANDOM_NONE).withdraw);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sds_server_may_learn_a_name),
         cmocka_unit_test(decision_follows_the_table),
         cmocka_unit_test(backoff_is_bounded),
         cmocka_unit_test(received_message_resets_the_backoff),

@@ -38,7 +38,11 @@ static void test_identity(void **state UNUSED) {
           "rotations    5\n"
           "\n"
           "SPIFFE ID     SERIAL  SINCE   TIME LEFT  HINT\n"
-          "spiffe://a/b  0f      8m ago  52m        -\n");
+          "spiffe://a/b  0f      8m ago  52m        -\n"
+          "\n"
+          "There is no chain.\n"
+          "\n"
+          "There is no trust bundle.\n");
     check("identity",
           "{\"state\": \"pending\", \"svids\": [], \"source\": {\"kind\": \"workloadApi\","
           "\"state\": \"connected\", \"lastError\": \"\"}, \"rotations\": 0}",
@@ -46,7 +50,43 @@ static void test_identity(void **state UNUSED) {
           "source       workloadApi, connected\n"
           "rotations    0\n"
           "\n"
-          "There is no certificate.\n");
+          "There is no certificate.\n"
+          "\n"
+          "There is no trust bundle.\n");
+}
+
+static void test_identity_in_full(void **state UNUSED) {
+    check("identity",
+          "{\"state\": \"valid\", \"svids\": [{\"spiffeId\": \"spiffe://a/b\", \"serial\": \"0f\","
+          "\"notBefore\": \"2027-01-15T07:52:00Z\", \"notAfter\": \"2027-01-15T08:52:00Z\","
+          "\"hint\": \"\", \"chain\": [{\"subject\": \"/CN=b\", \"serial\": \"0f\","
+          "\"notAfter\": \"2027-01-15T08:52:00Z\"}, {\"subject\": \"/CN=ca\", \"serial\": \"1\","
+          "\"notAfter\": \"2027-01-15T10:00:00Z\"}]}],"
+          "\"source\": {\"kind\": \"istioCa\", \"state\": \"connected\", \"lastError\": \"\","
+          "\"nextRenewal\": \"2027-01-15T08:20:00.000Z\"}, \"rotations\": 5,"
+          "\"lastChange\": \"2027-01-15T07:52:00.000Z\", \"keptUntil\": \"2027-01-15T09:00:00Z\","
+          "\"lastRefusal\": \"it has expired\", \"counts\": {\"refused\": 3, \"refusedBy\":"
+          "{\"malformed\": 0, \"expired\": 2, \"untrusted\": 1}},"
+          "\"bundles\": [{\"trustDomain\": \"a\", \"certificates\": 2,"
+          "\"notAfter\": \"2027-01-15T10:00:00Z\"}]}",
+          "state        valid\n"
+          "source       istioCa, connected\n"
+          "last refusal it has expired\n"
+          "last change  8m ago\n"
+          "next renewal in 20m\n"
+          "kept bundles in use, end in 1h 0m\n"
+          "rotations    5\n"
+          "refused      3: 2 expired, 1 untrusted\n"
+          "\n"
+          "SPIFFE ID     SERIAL  SINCE   TIME LEFT  HINT\n"
+          "spiffe://a/b  0f      8m ago  52m        -\n"
+          "\n"
+          "CHAIN   SERIAL  TIME LEFT\n"
+          "/CN=b   0f      52m\n"
+          "/CN=ca  1       2h 0m\n"
+          "\n"
+          "TRUST BUNDLE  CERTIFICATES  TIME LEFT\n"
+          "a             2             2h 0m\n");
 }
 
 static void test_expired(void **state UNUSED) {
@@ -119,9 +159,9 @@ static void test_overview(void **state UNUSED) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_identity), cmocka_unit_test(test_expired),
-        cmocka_unit_test(test_lists),    cmocka_unit_test(test_not_ours),
-        cmocka_unit_test(test_overview),
+        cmocka_unit_test(test_identity), cmocka_unit_test(test_identity_in_full),
+        cmocka_unit_test(test_expired),  cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_not_ours), cmocka_unit_test(test_overview),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,6 +22,8 @@ static const struct row rows[] = {
      "f:1:11: \"files.bundle\" is missing here: source: files needs it\n"},
     {"identity:\n  source: files\n  files: {certificate: /a, bundle: /b}\n",
      "f:3:10: \"files.key\" is missing here: source: files needs it\n"},
+    {"identity: {source: files, stateDirectory: /s, files: {key: /k}}\n",
+     "f:1:54: \"files.certificate\" is missing here: source: files needs it\n"},
     {"identity: {source: istioCa, istioCa: {address: 'a:1', tokenFile: /t}}\n",
      "f:1:38: \"istioCa.rootsFile\" is missing here: source: istioCa needs it\n"},
     {"identity: {source: istioCa, istioCa: }\n",
@@ -84,6 +86,10 @@ static void test_each_source_has_its_values(void **state) {
     assert_string_equal(config->identity.files.key, "/b");
     assert_string_equal(config->identity.files.bundle, "/c");
     assert_string_equal(config->identity.state_directory, "/s");
+    config_unref(config);
+    config =
+        parse("identity: {source: files, stateDirectory: /s, files: {certificate: /a, key: /b}}");
+    assert_null(config->identity.files.bundle);
     config_unref(config);
     config = parse("identity: {source: sds, endpoint: 'unix:///a'}\n");
     assert_int_equal(config->identity.source, IDENTITY_SDS);

@@ -77,9 +77,3 @@ def pytest_runtest_makereport(item, call):
         for made in item.config.stash[_LABS]:
             for name, text in made.logs():
                 report.sections.append((f"log of {name}", shortened(text)))
-
-
-def pytest_terminal_summary(terminalreporter):
-    for report in terminalreporter.stats.get("skipped", []):
-        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
-        terminalreporter.write_line(f"SKIPPED {report.nodeid}: {reason}", yellow=True)

@@ -191,9 +191,14 @@ def test_status_command(pair, loopback):
 
 def test_logging_level_by_post(pair):
     status = pair.client.status
+
+    def closed():
+        return status.metric("pavise_connections_closed_total", direction="outbound")
+
     assert status.post("/logging?level=error")[0] == 200
     before = pair.client.log().count("event=connection_closed")
     pair.echo()
+    wait_until("the first one is over", lambda: closed() == 1)
     assert status.post("/logging?level=loud")[0] == 400
     assert status.post("/logging?level=info")[0] == 200
     pair.echo()

@@ -2,11 +2,12 @@
 
 import hashlib
 import re
+import socket
 
 import pytest
 
 from pavise_e2e import applications, settings
-from pavise_e2e.applications import echo, echo_once, exchange, receive_exactly
+from pavise_e2e.applications import echo, echo_once, exchange, receive_all, receive_exactly
 from pavise_e2e.lab import spiffe_id
 from pavise_e2e.network import Wire
 
@@ -109,6 +110,22 @@ def start_nginx(lab, nginx):
     process = lab.start("nginx", [nginx, "-c", config, "-p", lab.directory], host=lab.server)
     lab.wait_port(lab.server, lab.server.v4, 8080)
     return process
+
+
+def test_readers_that_stop_do_not_block_others(lab):
+    """Far more unread data than a tunnel's window holds: what waits is theirs alone."""
+    web, server = lab.pair()
+    data = hashlib.shake_256(b"unread").digest(4 << 20)
+    lab.application(lab.server, lab.server.v4, 9000, applications.send(data))
+    lab.application(lab.server, lab.server.v4, 9001, echo)
+    stopped = [lab.connect(lab.web, lab.server.v4, 9000) for _ in range(64)]
+    for connection in stopped:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        assert connection.recv(1) == data[:1]
+    for _ in range(20):  # on every worker's tunnel
+        echo_once(lab.web, lab.server.v4, 9001, b"x" * 100_000)
+    assert receive_all(stopped[0]) == data[1:]
+    assert receive_all(stopped[-1]) == data[1:]
 
 
 @pytest.mark.parametrize("chunk", [1, 1448, 16375, 16384, 100_003])

@@ -38,14 +38,23 @@ static void verify_chain(const struct bundle_set *bundles, CRYPTO_BUFFER *const 
     for (int role = VERIFY_CLIENT; role <= VERIFY_SERVER; role++) {
         struct peer peer;
         struct err err = {0};
-        enum verify_result result =
-            verify_peer(bundles, chain, num, (enum verify_role)role, NOW, &peer, &err);
+        enum verify_result result = verify_peer(
+            bundles,
+            &(struct verify_question){
+                .chain = chain, .num_chain = num, .role = (enum verify_role)role, .now = NOW},
+            &peer, &err);
         CHECK((result == VERIFY_OK) == (err.msg[0] == '\0'));
         CHECK(result != VERIFY_OK || (spiffe_id_path(&peer.id).len > 0 && peer.not_after > NOW));
     }
     struct peer peer;
-    (void)!verify_server_name(bundles, span_of_text("example.org"), span_of_text("a.example.org"),
-                              chain, num, NOW, &peer, NULL);
+    (void)!verify_peer(bundles,
+                       &(struct verify_question){.chain = chain,
+                                                 .num_chain = num,
+                                                 .role = VERIFY_SERVER,
+                                                 .dns_name = span_of_text("a.example.org"),
+                                                 .trust_domain = span_of_text("example.org"),
+                                                 .now = NOW},
+                       &peer, NULL);
 }
 
 // The bytes as one certificate, as a peer may send them.

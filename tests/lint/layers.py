@@ -38,7 +38,7 @@ DOORS = [
                 "authority/rpc_stream.c"]),
     (r"nghttp2/", ["agent/tunnel/h2_internal.h"]),
     (r"protobuf-c/|.*\.pb-c\.h$", ["certmgr/*_codec.c"]),
-    (r"yaml\.h$", ["agent/config/yaml_tree.c", "authority/entries.c"]),
+    (r"yaml\.h$", ["agent/config/yaml_tree.c", "authority/yaml_records.c"]),
     (r"jansson\.h$", ["agent/config/config_json.c", "agent/status/render_json.c",
                       "agent/command/status_table.c"]),
     (r"http_parser\.h$", ["agent/status/http_message.c"]),
@@ -48,16 +48,18 @@ DOORS = [
                  "agent/status/http_server.c", "agent/tunnel/tunnel*.h", "agent/worker/conn.h",
                  "authority/authority.c"]),
     # TLS itself: the data plane's streams, and the client that reaches a remote CA.
-    (r"openssl/ssl\.h$", ["agent/tls/*", "certmgr/tls_client.c", "certmgr/tls_pump.c"]),
+    (r"openssl/ssl\.h$", ["agent/tls/*", "certmgr/tls_client.c", "certmgr/tls_pump.c",
+                         "authority/tls_front.c"]),
     # X.509, keys and digests: where certificates are read, made and judged.
     (r"openssl/", ["agent/tls/*", "authority/ca*", "authority/certificate.*",
+                   "authority/csr_service.c", "authority/tls_front.*", "authority/tokens.c",
                    "certmgr/bundle.*", "certmgr/csr.*", "certmgr/identity_store.c",
                    "certmgr/leaf_rules.*", "certmgr/pem.c", "certmgr/revocation.*",
                    "certmgr/svid.*", "certmgr/tls_*", "certmgr/verify*", "certmgr/x509_der.*"]),
 ]
 # Who may write log lines; everything else returns what happened.
-LOGGERS = re.compile(r"agent/(worker|command|control)/|agent/main\.c$|authority/authority\.c$|"
-                     r"base/log\.[ch]$")
+LOGGERS = re.compile(r"agent/(worker|command|control)/|agent/main\.c$|base/log\.[ch]$|"
+                     r"authority/authority(_log)?\.c$")
 LOG_CALL = r"\blog_(begin|text|bytes|u64|i64|end|msg)\("
 
 

@@ -186,5 +186,6 @@ def test_tally_junit(tmp_path):
     (tmp_path / "r.xml").write_text(
         '<testsuites><testsuite><testcase classname="a" name="b"/><testcase classname="a" name="c">'
         '<skipped message="no tcpdump"/></testcase><testcase classname="a" name="d"><failure/>'
-        "</testcase></testsuite></testsuites>")
+        '</testcase><testcase classname="a" name="d"><error/></testcase>'
+        "</testsuite></testsuites>")
     assert tally.count_junit(str(tmp_path / "r.xml")) == {"PASSED": 1, "FAILED": 1, "SKIPPED": 1}

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 
+#include "base/clock.h"
 #include "tests/status/fake_backend.h"
 
 typedef bool render_fn(struct buf *out, const struct view *view);
@@ -169,6 +170,9 @@ static void test_identity(void **state UNUSED) {
     fake_backend_init(&fake);
     (void)snprintf(fake.identity.source.last_error, sizeof(fake.identity.source.last_error), "%s",
                    "no socket there");
+    fake.identity.source.next_renewal_ms = clock_wall_ms();
+    fake.identity.kept_until = clock_wall_s();
+    fake.identity.counts.refused_by[IDENTITY_REFUSAL_BAD_BUNDLE] = 2;
     json_t *json = render_identity(&fake.identity);
     check_text(json, "state", "valid");
     check_number(json, "rotations", 3);
@@ -179,7 +183,14 @@ static void test_identity(void **state UNUSED) {
     check_text(svid, "hint", "");
     check_time(svid, "notBefore");
     check_time(svid, "notAfter");
+    check_text(first(svid, "chain"), "serial", svid_serial(identity_svid(fake.identity.identity)));
+    check_time(first(svid, "chain"), "notAfter");
+    check_time(json, "keptUntil");
+    json_t *by = json_object_get(json_object_get(json, "counts"), "refusedBy");
+    check_number(by, "bad_bundle", 2);
+    check_number(by, "other", 0);
     json_t *source = json_object_get(json, "source");
+    check_time(source, "nextRenewal");
     check_text(source, "kind", "workloadApi");
     check_text(source, "state", "connected");
     check_text(source, "lastError", "no socket there");
@@ -191,6 +202,10 @@ static void test_identity(void **state UNUSED) {
     json = render_identity(&fake.identity);
     check_text(json, "state", "withdrawn");
     assert_int_equal(json_array_size(json_object_get(json, "svids")), 0);
+    json_decref(json);
+    fake.identity.source.next_renewal_ms = 0;
+    json = render_identity(&fake.identity);
+    assert_true(json_is_null(json_object_get(json_object_get(json, "source"), "nextRenewal")));
     json_decref(json);
     fake_backend_fini(&fake);
 }

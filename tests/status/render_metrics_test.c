@@ -49,7 +49,11 @@ static void test_values(void **state UNUSED) {
     fake.sums.closed[INBOUND][CLOSE_UNAUTHORIZED] = 5;
     fake.sums.refused[OUTBOUND][VERIFY_EXPIRED] = 6;
     fake.sums.refused[OUTBOUND][VERIFY_OK] = 77;
+    fake.identity.counts.refused_by[IDENTITY_REFUSAL_EXPIRED] = 8;
     char *text = render(&fake);
+    assert_null(strstr(text, "pavise_identity_next_renewal_timestamp_seconds"));
+    check_value(text, "pavise_identity_refused_total{reason=\"expired\"}", "8");
+    check_value(text, "pavise_identity_refused_total{reason=\"malformed\"}", "0");
     check_value(text, "pavise_connections_opened_total{direction=\"outbound\"}", "11");
     check_value(text, "pavise_streams_open", "18446744073709551615");
     check_value(text,
@@ -65,6 +69,10 @@ static void test_values(void **state UNUSED) {
     check_value(text, "pavise_identity_state{state=\"pending\"}", "0");
     check_value(text, "pavise_config_last_reload_successful", "1");
     check_value(text, "pavise_build_info{version=\"0.1.0\"}", "1");
+    free(text);
+    fake.identity.source.next_renewal_ms = 1800000000500;
+    text = render(&fake);
+    check_value(text, "pavise_identity_next_renewal_timestamp_seconds", "1800000000.500");
     free(text);
     fake_backend_fini(&fake);
 }

@@ -71,8 +71,12 @@ static double measure_verification(const struct world *world) {
     struct peer peer;
     double start = cpu_us();
     for (int i = 0; i < ROUNDS; i++) {
-        CHECK(verify_peer(world->bundles, chain, num, VERIFY_CLIENT, clock_wall_s(), &peer, NULL) ==
-              VERIFY_OK);
+        CHECK(verify_peer(world->bundles,
+                          &(struct verify_question){.chain = chain,
+                                                    .num_chain = num,
+                                                    .role = VERIFY_CLIENT,
+                                                    .now = clock_wall_s()},
+                          &peer, NULL) == VERIFY_OK);
     }
     return (cpu_us() - start) / ROUNDS;
 }

@@ -42,7 +42,8 @@ static void test_never_a_context_that_has_expired(void **state) {
     OWNED(pki_free) struct pki_cert *ca = pki_ca();
     OWNED(identity_unref)
     struct identity *identity = pki_identity(ca, "spiffe://example.org/ns/a/sa/b", 1);
-    OWNED(tls_context_unref) struct tls_context *context = tls_context_new(identity, span_of(NULL, 0), NULL);
+    OWNED(tls_context_unref)
+    struct tls_context *context = tls_context_new(identity, span_of(NULL, 0), NULL);
     OWNED(snapshot_unref) struct snapshot *snapshot = snapshot_new(config, context, IDENTITY_VALID);
     enum close_reason why = CLOSE_NONE;
     int64_t end = svid_not_after(identity_svid(identity));

@@ -15,10 +15,12 @@ threading.stack_size(256 * 1024)  # thousands of connections, a thread for each
 
 class Application:
     """A TCP server: a thread per connection runs `serve(connection, application)`. `accepts`
-    counts connections, `received` holds all bytes of all of them, `ends` how each one ended."""
+    counts connections, `sources` holds the addresses they came from, `received` all bytes of all of
+    them, `ends` how each one ended."""
 
     def __init__(self, host, address, port, serve):
         self.accepts = 0
+        self.sources = set()
         self.received = bytearray()
         self.ends = []
         self._serve = serve
@@ -31,11 +33,12 @@ class Application:
     def _accept(self):
         while True:
             try:
-                connection, _ = self._listening.accept()
+                connection, source = self._listening.accept()
             except OSError:
                 return  # stopped
             with self._lock:
                 self.accepts += 1
+                self.sources.add(source[0])
                 self._connections.add(connection)
             threading.Thread(target=self._run, args=(connection,), daemon=True).start()
 
@@ -104,6 +107,16 @@ def end_first(connection, application):
     connection.sendall(GREETING)
     connection.shutdown(socket.SHUT_WR)
     application.note(receive_all(connection))
+
+
+def send(data):
+    """Sends `data`, ends writing and waits for the client's end."""
+    def serve(connection, _):
+        connection.sendall(data)
+        connection.shutdown(socket.SHUT_WR)
+        receive_all(connection)
+
+    return serve
 
 
 def reset_after_a_byte(connection, application):
