@@ -72,6 +72,7 @@ static void report_put(struct istio_ca *ca, enum source_state state, const char 
     if (report != NULL) { // otherwise the next one will do
         report->state = state;
         report->num_attempts = ca->num_attempts;
+        report->next_renewal_ms = renewal_next_wall_ms(&ca->renewal, clock_now());
         text_copy(report->last_error, sizeof(report->last_error), last_error);
         free(mailbox_put(&ca->sink->reports, report));
     }

@@ -278,7 +278,7 @@ enum verify_result verify_peer(const struct bundle_set *bundles,
                                     ? refuse(&v, VERIFY_UNTRUSTED)
                                     : present(&v, question->chain, question->num_chain);
     if (result == VERIFY_OK) {
-        result = question->dns_name.len > 0
+        result = question->dns_name.ptr != NULL
                      ? check_named_server(&v, question->trust_domain, question->dns_name)
                      : check_svid(&v);
     }

@@ -41,7 +41,7 @@ struct verify_question {
     CRYPTO_BUFFER *const *chain; // leaf first, as TLS presented it
     size_t num_chain;
     enum verify_role role;    // what the peer is; with a dns_name: VERIFY_SERVER
-    struct span dns_name;     // empty: by SPIFFE ID
+    struct span dns_name;     // NULL pointer: by SPIFFE ID; an empty name matches nothing
     struct span trust_domain; // with a dns_name: whose bundle judges
     int64_t now;              // Unix seconds
 };

@@ -135,8 +135,8 @@ static void test_render_shows_what_has_not_ended(void **state) {
     struct netaddr a = address("10.0.0.1"), b = address("2001:db8::1"), c = address("10.0.0.3");
     struct spiffe_id id = id_of("spiffe://example.org/web");
     a.port = 80;
-    destinations_miss(*state, &c, false, NULL, 0, 50);
-    destinations_miss(*state, &b, true, "refused", 0, 200);
+    destinations_miss(*state, &c, &(struct destination_miss){false, NULL, 50}, 0);
+    destinations_miss(*state, &b, &(struct destination_miss){true, "refused", 200}, 0);
     destinations_pin(*state, &a, &id, 5, 300);
     destinations_pin(*state, &a, &id, 60, 300);
     struct view view = {0};
@@ -159,7 +159,7 @@ static void test_long_texts_are_cut(void **state) {
     struct spiffe_id id = {.len = SPIFFE_ID_MAX};
     memset(id.text, 'x', SPIFFE_ID_MAX);
     destinations_pin(*state, &a, &id, 0, 100);
-    destinations_miss(*state, &b, false, id.text, 0, 100);
+    destinations_miss(*state, &b, &(struct destination_miss){false, id.text, 100}, 0);
     struct view view = {0};
     destinations_render(*state, &view, 0);
     assert_int_equal(strlen(view.destinations[0].peer_id), 255);
@@ -175,7 +175,7 @@ static void test_misses_push_no_pin_out(void **state) {
     }
     struct netaddr stranger = numbered(DESTINATIONS_MAX), first = numbered(0);
     struct netaddr second = numbered(1);
-    destinations_miss(*state, &stranger, true, "refused", 0, 1 << 30);
+    destinations_miss(*state, &stranger, &(struct destination_miss){true, "refused", 1 << 30}, 0);
     assert_int_equal(destinations_look_up(*state, &stranger, 0), DESTINATION_UNKNOWN);
     assert_int_equal(destinations_look_up(*state, &first, 0), DESTINATION_PINNED);
     // A new pin takes the place of the one that ends soonest.
@@ -184,7 +184,7 @@ static void test_misses_push_no_pin_out(void **state) {
     assert_int_equal(destinations_look_up(*state, &first, 0), DESTINATION_UNKNOWN);
     assert_int_equal(destinations_look_up(*state, &second, 0), DESTINATION_PINNED);
     // A pin that has ended makes room for anything.
-    destinations_miss(*state, &first, true, "refused", 1001, 1 << 30);
+    destinations_miss(*state, &first, &(struct destination_miss){true, "refused", 1 << 30}, 1001);
     assert_int_equal(destinations_look_up(*state, &first, 1001), DESTINATION_PLAINTEXT);
     struct view view = {0};
     destinations_render(*state, &view, 0);
@@ -200,8 +200,8 @@ static void test_the_only_miss_gives_way_first(void **state) {
     }
     struct netaddr first = numbered(DESTINATIONS_MAX), second = numbered(DESTINATIONS_MAX + 1);
     struct netaddr pinned = numbered(0);
-    destinations_miss(*state, &first, true, "refused", 0, 5000);
-    destinations_miss(*state, &second, true, "refused", 0, 4000);
+    destinations_miss(*state, &first, &(struct destination_miss){true, "refused", 5000}, 0);
+    destinations_miss(*state, &second, &(struct destination_miss){true, "refused", 4000}, 0);
     assert_int_equal(destinations_look_up(*state, &first, 0), DESTINATION_UNKNOWN);
     assert_int_equal(destinations_look_up(*state, &second, 0), DESTINATION_PLAINTEXT);
     destinations_pin(*state, &first, &id, 0, 1000);

@@ -85,14 +85,14 @@ class Lab:
         return process
 
     def authority(self, *options, name="authority", trust_domain=settings.TRUST_DOMAIN,
-                  entries=None):
+                  entries=None, env=None):
         """`pavise authority`, its CA in `NAME.state`, up when this returns."""
         socket_path = self.path(f"{name}.sock")
         argv = [self.pavise, "authority", "--socket", socket_path, "--trust-domain", trust_domain,
                 "--state", self.path(f"{name}.state")]
         if entries is not None:
             argv += ["--entries", self.write(f"{name}.entries.yaml", json.dumps(entries))]
-        process = self.start(name, argv + list(options))
+        process = self.start(name, argv + list(options), env=env)
         wait_until(f"{name} listens", socket_path.exists)
         return process
 
@@ -104,8 +104,10 @@ class Lab:
         return self.write(f"{name}.yaml", json.dumps(config, indent=2) + "\n")
 
     def run_agent(self, name, config, *, host, uid=None, ready=True, **options):
-        config = merged({"identity": {"endpoint": self.endpoint()}, "drain": {"deadline": "5s"}},
-                        config)
+        base = {"drain": {"deadline": "5s"}}
+        if "source" not in config.get("identity", {}):
+            base["identity"] = {"endpoint": self.endpoint()}
+        config = merged(base, config)
         path = self.configuration(name, config)
         listen = config.get("status", {}).get("listen", "127.0.0.1:15020")
         status = Status(host, int(listen.rpartition(":")[2]))
