@@ -227,11 +227,12 @@ static bool serial_text(X509 *cert, char out[CA_SERIAL_TEXT_MAX]) {
     return true;
 }
 
-static struct certificate_validity validity_of(const struct ca_root *root, int64_t now,
-                                               int64_t not_after) {
+static struct certificate_validity validity_of(const struct ca_root *root,
+                                               struct ca_period period) {
+    bool root_is_longer = period.not_after < root->validity.not_after;
     return (struct certificate_validity){
-        .not_before = now - CERTIFICATE_BACKDATE_S,
-        .not_after = not_after < root->validity.not_after ? not_after : root->validity.not_after,
+        .not_before = period.now - CERTIFICATE_BACKDATE_S,
+        .not_after = root_is_longer ? period.not_after : root->validity.not_after,
     };
 }
 
@@ -241,37 +242,29 @@ static bool fill(struct ca_leaf *out, X509 *cert, EVP_PKEY *own_key,
         !serial_text(cert, out->serial)) {
         return ERR_NO_MEMORY(err, "issuing a certificate");
     }
-    out->not_before = validity.not_before;
     out->not_after = validity.not_after;
     return true;
 }
 
-bool ca_issue(const struct ca *ca, const char *spiffe_id, int64_t now, int64_t not_after,
+bool ca_issue(const struct ca *ca, struct ca_subject subject, struct ca_period period,
               struct ca_leaf *out, struct err *err) {
-    const struct ca_root *root = signer(&ca->roots, now);
+    const struct ca_root *root = signer(&ca->roots, period.now);
     const struct certificate_issuer issuer = {.cert = root->cert, .key = root->key};
-    struct certificate_validity validity = validity_of(root, now, not_after);
-    OWNED(EVP_PKEY_free) EVP_PKEY *key = certificate_key_new(err);
+    struct certificate_validity validity = validity_of(root, period);
+    OWNED(EVP_PKEY_free)
+    EVP_PKEY *own_key = subject.public_key == NULL ? certificate_key_new(err) : NULL;
+    EVP_PKEY *key = subject.public_key == NULL ? own_key : subject.public_key;
     OWNED(X509_free)
-    X509 *cert = key != NULL ? certificate_leaf_new(issuer, key, spiffe_id, validity, err) : NULL;
-    return cert != NULL && fill(out, cert, key, validity, err);
+    X509 *cert =
+        key != NULL ? certificate_leaf_new(issuer, key, subject.spiffe_id, validity, err) : NULL;
+    return cert != NULL && fill(out, cert, own_key, validity, err);
 }
 
-bool ca_sign(const struct ca *ca, EVP_PKEY *public_key, const char *spiffe_id, int64_t now,
-             int64_t not_after, struct ca_leaf *out, struct err *err) {
-    const struct ca_root *root = signer(&ca->roots, now);
+bool ca_issue_server(const struct ca *ca, const struct certificate_names *names,
+                     struct ca_period period, struct ca_leaf *out, struct err *err) {
+    const struct ca_root *root = signer(&ca->roots, period.now);
     const struct certificate_issuer issuer = {.cert = root->cert, .key = root->key};
-    struct certificate_validity validity = validity_of(root, now, not_after);
-    OWNED(X509_free)
-    X509 *cert = certificate_leaf_new(issuer, public_key, spiffe_id, validity, err);
-    return cert != NULL && fill(out, cert, NULL, validity, err);
-}
-
-bool ca_issue_server(const struct ca *ca, const struct certificate_names *names, int64_t now,
-                     int64_t not_after, struct ca_leaf *out, struct err *err) {
-    const struct ca_root *root = signer(&ca->roots, now);
-    const struct certificate_issuer issuer = {.cert = root->cert, .key = root->key};
-    struct certificate_validity validity = validity_of(root, now, not_after);
+    struct certificate_validity validity = validity_of(root, period);
     OWNED(EVP_PKEY_free) EVP_PKEY *key = certificate_key_new(err);
     OWNED(X509_free)
     X509 *cert = key != NULL ? certificate_server_new(issuer, key, names, validity, err) : NULL;

@@ -38,23 +38,27 @@ bool ca_maintain(struct ca *ca, int64_t now, bool *changed, struct err *err) MUS
 struct ca_leaf {
     struct buf chain; // DER; the root is not part of it
     struct buf key;   // PKCS#8 DER: buf_clear_secret it; empty where the key is the caller's
-    int64_t not_before;
     int64_t not_after;
     char serial[CA_SERIAL_TEXT_MAX]; // hex, lower case
 };
 void ca_leaf_fini(struct ca_leaf *leaf);
 
-// A fresh key and a certificate for `spiffe_id`, valid until `not_after` (Unix seconds) or until
-// its root ends. `out` is an initialised (zero) leaf.
-bool ca_issue(const struct ca *ca, const char *spiffe_id, int64_t now, int64_t not_after,
-              struct ca_leaf *out, struct err *err) MUST_USE;
+struct ca_period { // Unix seconds
+    int64_t now;
+    int64_t not_after; // or when its root ends, if that is sooner
+};
 
-// The same for a key whose public half somebody has sent.
-bool ca_sign(const struct ca *ca, EVP_PKEY *public_key, const char *spiffe_id, int64_t now,
-             int64_t not_after, struct ca_leaf *out, struct err *err) MUST_USE;
+struct ca_subject { // borrowed
+    const char *spiffe_id;
+    EVP_PKEY *public_key; // NULL: a fresh key is made
+};
+
+// A certificate for a SPIFFE ID. `out` is an initialised (zero) leaf.
+bool ca_issue(const struct ca *ca, struct ca_subject subject, struct ca_period period,
+              struct ca_leaf *out, struct err *err) MUST_USE;
 // The same for a TLS server: a fresh key and a certificate for these names.
-bool ca_issue_server(const struct ca *ca, const struct certificate_names *names, int64_t now,
-                     int64_t not_after, struct ca_leaf *out, struct err *err) MUST_USE;
+bool ca_issue_server(const struct ca *ca, const struct certificate_names *names,
+                     struct ca_period period, struct ca_leaf *out, struct err *err) MUST_USE;
 
 // Appends the roots as concatenated DER: the trust bundle.
 bool ca_bundle(const struct ca *ca, struct buf *out, struct err *err) MUST_USE;

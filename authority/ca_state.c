@@ -181,8 +181,14 @@ static bool add_root(struct ca_roots *roots, X509 **cert, const struct key_list 
     return true;
 }
 
-static bool load_roots(struct span pem, const char *path, const struct key_list *keys, int64_t now,
-                       struct ca_roots *roots, struct err *err) {
+struct reading {
+    const char *path; // of the certificates
+    const struct key_list *keys;
+    int64_t now;
+};
+
+static bool load_roots(struct span pem, const struct reading *reading, struct ca_roots *roots,
+                       struct err *err) {
     OWNED(BIO_free_all) BIO *bio = BIO_new_mem_buf(pem.ptr, (ossl_ssize_t)pem.len);
     if (bio == NULL) {
         return ERR_NO_MEMORY(err, "reading the CA's certificates");
@@ -191,16 +197,16 @@ static bool load_roots(struct span pem, const char *path, const struct key_list 
         OWNED(X509_free) X509 *cert = NULL;
         struct certificate_validity validity;
         bool end = false;
-        if (!load_one(bio, path, &cert, &end, err)) {
+        if (!load_one(bio, reading->path, &cert, &end, err)) {
             return false;
         }
         if (end) {
             return true;
         }
-        if (certificate_validity_of(cert, &validity) && validity.not_after < now) {
+        if (certificate_validity_of(cert, &validity) && validity.not_after < reading->now) {
             continue;
         }
-        if (!add_root(roots, &cert, keys, path, err)) {
+        if (!add_root(roots, &cert, reading->keys, reading->path, err)) {
             return false;
         }
     }
@@ -215,12 +221,13 @@ bool ca_state_load(const char *dir, int64_t now, struct ca_roots *out, struct er
     if (!join(crt_path, dir, "ca.crt", err) || !join(key_path, dir, "ca.key", err)) {
         return false;
     }
+    const struct reading reading = {.path = crt_path, .keys = &keys, .now = now};
     if (access(crt_path, F_OK) != 0 && errno == ENOENT) {
         out->num = 0;
         return true;
     }
     if (!file_read(crt_path, STATE_FILE_MAX, &pem, err) || !load_keys(key_path, &keys, err) ||
-        !load_roots(buf_span(&pem), crt_path, &keys, now, &roots, err)) {
+        !load_roots(buf_span(&pem), &reading, &roots, err)) {
         return false;
     }
     ca_roots_copy(out, &roots);

@@ -55,10 +55,10 @@ static void on_refused(void *arg, const struct netaddr *peer, const char *reason
 
 static bool renew_certificate(struct csr_server *server, int64_t now, struct err *err) {
     struct ca_leaf leaf __attribute__((cleanup(ca_leaf_fini))) = {0};
+    const struct ca_period period = {.now = now, .not_after = now + CSR_SERVER_CERTIFICATE_S};
     struct listen_names names;
     listen_names_load(&server->options.listen, &names);
-    if (!ca_issue_server(server->ca, &names.names, now, now + CSR_SERVER_CERTIFICATE_S, &leaf,
-                         err) ||
+    if (!ca_issue_server(server->ca, &names.names, period, &leaf, err) ||
         !tls_front_set_certificate(server->front, buf_span(&leaf.chain), buf_span(&leaf.key),
                                    err)) {
         return false;

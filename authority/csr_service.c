@@ -75,9 +75,10 @@ static bool sign(const struct csr_service *service, struct rpc_stream *stream,
     struct buf answer __attribute__((cleanup(buf_fini))) = {0};
     int64_t now_ms = clock_wall_ms();
     OWNED(EVP_PKEY_free) EVP_PKEY *key = csr_open(buf_span(&request->csr_pem), err);
-    if (key == NULL ||
-        !ca_sign(service->ca, key, spiffe_id, now_ms / 1000,
-                 end_of(service, request->validity_s, now_ms), &leaf, err) ||
+    const struct ca_subject subject = {.spiffe_id = spiffe_id, .public_key = key};
+    const struct ca_period period = {.now = now_ms / 1000,
+                                     .not_after = end_of(service, request->validity_s, now_ms)};
+    if (key == NULL || !ca_issue(service->ca, subject, period, &leaf, err) ||
         !render(service, &leaf, &answer, err)) {
         return false;
     }

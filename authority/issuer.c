@@ -86,7 +86,9 @@ static bool issue(const struct issuer *issuer, struct subject *subject, int64_t 
     struct ca_leaf leaf __attribute__((cleanup(ca_leaf_fini))) = {0};
     struct buf response __attribute__((cleanup(buf_clear_secret))) = {0};
     int64_t not_after = (now_ms + issuer->ttl_ms + 999) / 1000;
-    if (!ca_issue(issuer->ca, subject->spiffe_id, now_ms / 1000, not_after, &leaf, err) ||
+    const struct ca_subject whose = {.spiffe_id = subject->spiffe_id};
+    const struct ca_period period = {.now = now_ms / 1000, .not_after = not_after};
+    if (!ca_issue(issuer->ca, whose, period, &leaf, err) ||
         !render(issuer, subject->spiffe_id, &leaf, &response, err)) {
         return false;
     }

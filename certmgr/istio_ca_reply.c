@@ -29,7 +29,7 @@ static bool check(const struct update *update, const char *wanted_id, int64_t no
     return identity_store_apply(store, update, now, err) == IDENTITY_CHANGED;
 }
 
-struct update *istio_ca_reply_open(struct span message, struct span key_der, const char *wanted_id,
+struct update *istio_ca_reply_open(struct span message, const struct istio_ca_question *question,
                                    int64_t now, struct istio_ca_validity *validity,
                                    struct err *err) {
     struct buf chain __attribute__((cleanup(buf_fini))) = {0};
@@ -38,13 +38,14 @@ struct update *istio_ca_reply_open(struct span message, struct span key_der, con
         return NULL;
     }
     struct svid *svid OWNED(svid_unref) =
-        svid_parse(buf_span(&chain), key_der, span_of_text(wanted_id), span_of(NULL, 0), err);
+        svid_parse(buf_span(&chain), question->key_der, span_of_text(question->spiffe_id),
+                   span_of(NULL, 0), err);
     if (svid == NULL) {
         return NULL;
     }
     struct update *update OWNED(update_free) = make_update(
-        spiffe_id_text(svid_id(svid)), buf_span(&chain), key_der, buf_span(&roots), err);
-    if (update == NULL || !check(update, wanted_id, now, err)) {
+        spiffe_id_text(svid_id(svid)), buf_span(&chain), question->key_der, buf_span(&roots), err);
+    if (update == NULL || !check(update, question->spiffe_id, now, err)) {
         return NULL;
     }
     *validity = (struct istio_ca_validity){.not_before = svid_not_before(svid),

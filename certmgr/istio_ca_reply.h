@@ -16,11 +16,15 @@ struct istio_ca_validity { // Unix seconds
     int64_t not_after;     // the least of the chain
 };
 
-// `message` is an IstioCertificateResponse to a request for the key `key_der` (PKCS#8). The leaf is
-// for this key and has a SPIFFE ID, `wanted_id` unless that is NULL; the chain verifies at `now`
-// (Unix seconds) against the roots that came with it. The caller's. NULL with the sentence on
-// error.
-struct update *istio_ca_reply_open(struct span message, struct span key_der, const char *wanted_id,
+struct istio_ca_question { // what was asked; borrowed
+    struct span key_der;   // PKCS#8: the key of the request
+    const char *spiffe_id; // NULL: any
+};
+
+// `message` is an IstioCertificateResponse. The leaf is for the question's key and has a SPIFFE ID,
+// the one of the question if that has one; the chain verifies at `now` (Unix seconds) against the
+// roots that came with it. The caller's. NULL with the sentence on error.
+struct update *istio_ca_reply_open(struct span message, const struct istio_ca_question *question,
                                    int64_t now, struct istio_ca_validity *validity,
                                    struct err *err) MUST_USE;
 

@@ -48,6 +48,14 @@ struct istio_ca {
     struct grpc_unary *call; // the one that runs
 };
 
+// One question: secrets and buffers of an attempt.
+struct exchange {
+    struct buf bearer; // "Bearer TOKEN"
+    struct buf key;    // PKCS#8 DER
+    struct buf request;
+    struct buf answer;
+};
+
 // What came of one attempt.
 struct outcome {
     bool ok;
@@ -126,11 +134,17 @@ static void call_finish(struct istio_ca *ca) {
     grpc_unary_free(call);
 }
 
+static void exchange_fini(struct exchange *exchange) {
+    buf_clear_secret(&exchange->bearer);
+    buf_clear_secret(&exchange->key);
+    buf_fini(&exchange->request);
+    buf_fini(&exchange->answer);
+}
+
 // Sends the request on `fd`, which is taken.
-static bool ask(struct istio_ca *ca, int fd, const char *bearer, struct span request,
-                struct buf *answer, struct outcome *outcome) {
+static bool ask(struct istio_ca *ca, int fd, struct exchange *exchange, struct outcome *outcome) {
     const struct grpc_unary_metadata metadata[] = {
-        {"authorization", bearer},
+        {"authorization", (const char *)buf_span(&exchange->bearer).ptr},
         {"clusterid", ca->options.cluster_id},
     };
     const struct grpc_unary_options options = {
@@ -143,10 +157,10 @@ static bool ask(struct istio_ca *ca, int fd, const char *bearer, struct span req
         .timeout_ms = ca->options.call_ms,
     };
     struct err err;
-    if (!call_begin(ca, &options, request, &err)) {
+    if (!call_begin(ca, &options, buf_span(&exchange->request), &err)) {
         return fail(outcome, &err);
     }
-    struct grpc_unary_result result = grpc_unary_wait(ca->call, answer);
+    struct grpc_unary_result result = grpc_unary_wait(ca->call, &exchange->answer);
     call_finish(ca);
     if (result.code == GRPC_CODE_OK) {
         return true;
@@ -158,8 +172,8 @@ static bool ask(struct istio_ca *ca, int fd, const char *bearer, struct span req
 }
 
 // A connection for one request.
-static bool exchange(struct istio_ca *ca, const char *bearer, struct span request,
-                     struct buf *answer, struct outcome *outcome) {
+static bool connect_and_ask(struct istio_ca *ca, struct exchange *exchange,
+                            struct outcome *outcome) {
     const struct tls_client_options to = {.address = ca->options.address,
                                           .server_name = ca->options.server_name,
                                           .roots_file = ca->options.roots_file};
@@ -174,14 +188,15 @@ static bool exchange(struct istio_ca *ca, const char *bearer, struct span reques
         err_wrap(&err, "cannot reach the CA");
         return fail(outcome, &err);
     }
-    return ask(ca, fd, bearer, request, answer, outcome);
+    return ask(ca, fd, exchange, outcome);
 }
 
-static bool deliver(struct istio_ca *ca, struct span answer, struct span key,
-                    struct outcome *outcome) {
+static bool deliver(struct istio_ca *ca, const struct exchange *exchange, struct outcome *outcome) {
+    const struct istio_ca_question question = {.key_der = buf_span(&exchange->key),
+                                               .spiffe_id = ca->options.spiffe_id};
     struct err err;
-    struct update *update = istio_ca_reply_open(answer, key, ca->options.spiffe_id, clock_wall_s(),
-                                                &outcome->validity, &err);
+    struct update *update = istio_ca_reply_open(buf_span(&exchange->answer), &question,
+                                                clock_wall_s(), &outcome->validity, &err);
     if (update == NULL) {
         err_wrap(&err, "discarded the answer of the CA at %s", ca->options.address);
         return fail(outcome, &err);
@@ -190,29 +205,23 @@ static bool deliver(struct istio_ca *ca, struct span answer, struct span key,
     return true;
 }
 
-static bool request_new(const struct istio_ca *ca, struct buf *request, struct buf *key,
-                        struct err *err) {
+static bool prepare(const struct istio_ca *ca, struct exchange *exchange, struct err *err) {
     struct buf csr __attribute__((cleanup(buf_fini))) = {0};
-    return csr_new(ca->options.spiffe_id, &csr, key, err) &&
-           istio_ca_codec_encode_request(buf_span(&csr), ca->options.lifetime_ms / 1000, request,
-                                         err);
+    return token_file_load(ca->options.token_file, &exchange->bearer, err) &&
+           csr_new(ca->options.spiffe_id, &csr, &exchange->key, err) &&
+           istio_ca_codec_encode_request(buf_span(&csr), ca->options.lifetime_ms / 1000,
+                                         &exchange->request, err);
 }
 
 static void attempt(struct istio_ca *ca, struct outcome *outcome) {
-    struct buf bearer __attribute__((cleanup(buf_clear_secret))) = {0};
-    struct buf key __attribute__((cleanup(buf_clear_secret))) = {0};
-    struct buf request __attribute__((cleanup(buf_fini))) = {0};
-    struct buf answer __attribute__((cleanup(buf_fini))) = {0};
+    struct exchange exchange __attribute__((cleanup(exchange_fini))) = {0};
     struct err err;
     ca->num_attempts++;
-    if (!token_file_load(ca->options.token_file, &bearer, &err) ||
-        !request_new(ca, &request, &key, &err)) {
+    if (!prepare(ca, &exchange, &err)) {
         (void)fail(outcome, &err);
         return;
     }
-    const char *text = (const char *)buf_span(&bearer).ptr;
-    outcome->ok = exchange(ca, text, buf_span(&request), &answer, outcome) &&
-                  deliver(ca, buf_span(&answer), buf_span(&key), outcome);
+    outcome->ok = connect_and_ask(ca, &exchange, outcome) && deliver(ca, &exchange, outcome);
 }
 
 // --- the thread

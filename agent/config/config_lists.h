@@ -33,8 +33,6 @@ struct address_list {
     size_t num;
 };
 
-enum identity_source { IDENTITY_WORKLOAD_API, IDENTITY_SDS, IDENTITY_ISTIO_CA, IDENTITY_FILES };
-
 enum outbound_tls { OUTBOUND_MESH, OUTBOUND_MUTUAL, OUTBOUND_PASSTHROUGH, OUTBOUND_DENY };
 
 // What happens to direct (non-tunnel) connections to a port.

@@ -254,6 +254,9 @@ void control_free(struct control *control) {
         return;
     }
     for (unsigned i = 0; control->workers != NULL && i < control->num_workers; i++) {
+        worker_ask_to_stop(control->workers[i]);
+    }
+    for (unsigned i = 0; control->workers != NULL && i < control->num_workers; i++) {
         worker_stop(control->workers[i]);
     }
     free(control->workers);

@@ -9,6 +9,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+#define ASK_AGAIN_TICKS 10
+
 static void log_identity(const struct identity *identity, const struct identity_store *store) {
     struct svid *svid = identity_svid(identity);
     char until[CLOCK_TEXT_MAX];
@@ -149,12 +151,25 @@ static void wake(void *arg) {
     ev_async_send(control->loop, &control->source_wake);
 }
 
+// What was refused as expired or not valid yet may be right by now, since the clock may have been
+// set; a source that is content with what it sent sends nothing by itself.
+static void ask_again(struct control *control, enum identity_state state) {
+    bool waits = state != IDENTITY_VALID && identity_store_last_refusal(control->store)[0] != '\0';
+    control->refused_ticks = waits ? control->refused_ticks + 1 : 0;
+    if (control->refused_ticks >= ASK_AGAIN_TICKS) {
+        control->refused_ticks = 0;
+        source_refresh(control->intake->source);
+    }
+}
+
 // Expiry is seen by the wall clock; the workers check by themselves, this only says so once.
 static void on_tick(struct ev_loop *loop UNUSED, ev_timer *timer, int events UNUSED) {
     struct control *control = timer->data;
     int64_t now = clock_wall_s();
     control_state_tick(control);
-    if (!control->said_expired && identity_store_state(control->store, now) == IDENTITY_EXPIRED) {
+    enum identity_state state = identity_store_state(control->store, now);
+    ask_again(control, state);
+    if (!control->said_expired && state == IDENTITY_EXPIRED) {
         control->said_expired = true;
         log_problem("identity_expired", "our certificate has expired and the identity source has "
                                         "sent no other; new connections are refused");

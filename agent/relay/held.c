@@ -10,7 +10,8 @@ static bool reserve(struct held *held, size_t more) {
     if (held->mem != NULL && need <= held->cap) {
         return true;
     }
-    size_t cap = LEG_HEADROOM + held->len + more;
+    // Exact at first, then twice as much: many small pieces must not copy what is held each time.
+    size_t cap = LEG_HEADROOM + more + (held->mem == NULL ? 0 : 2 * held->len);
     uint8_t *mem = malloc(cap);
     if (mem == NULL) {
         return false;

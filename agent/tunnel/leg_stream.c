@@ -16,13 +16,17 @@ static void touch(struct leg_stream *self) {
     }
 }
 
+static bool has_fresh(const struct leg_stream *self) {
+    return self->fresh != NULL && self->fresh->len > 0;
+}
+
 static enum leg_status peek(struct leg *leg, struct leg_runs *out) {
     struct leg_stream *self = self_of(leg);
     if (self->held.len > 0) {
         held_offer(&self->held, out);
         return LEG_OK;
     }
-    if (self->fresh != NULL && self->fresh->len > 0) {
+    if (has_fresh(self)) {
         *out = *self->fresh;
         return LEG_OK;
     }
@@ -86,16 +90,25 @@ static enum leg_status finish(struct leg *leg) {
     return LEG_OK;
 }
 
+// After the peer's FIN a failure concerns what we send only: what came before goes out first.
 static enum leg_status flush(struct leg *leg) {
     struct leg_stream *self = self_of(leg);
-    return self->failed && !self->peer_ended ? LEG_FAILED : LEG_OK;
+    bool owes = self->peer_ended && (self->held.len > 0 || has_fresh(self));
+    return self->failed && !owes ? LEG_FAILED : LEG_OK;
 }
 
 static void arm(struct leg *leg UNUSED, bool readable UNUSED, bool writable UNUSED) {
     // Woken by the tunnel's events.
 }
 
+static void count_open(struct tunnel *tunnel, int64_t by) {
+    counter_add(&tunnel->env->counters->metrics[METRIC_STREAMS_OPEN], by);
+}
+
 static void detach(struct leg_stream *self) {
+    if (self->tunnel != NULL) {
+        count_open(self->tunnel, -1);
+    }
     list_remove(&self->node);
     list_remove(&self->touched);
     held_fini(&self->held);
@@ -151,6 +164,7 @@ static void init(struct leg_stream *self, struct tunnel *tunnel, struct leg_owne
     *self = (struct leg_stream){.leg = {.ops = &OPS}, .tunnel = tunnel, .owner = owner};
     list_append(&tunnel->legs, &self->node);
     tunnel->streams_total++;
+    count_open(tunnel, 1);
     tunnel->idle_since_ms = 0;
 }
 
@@ -179,16 +193,17 @@ void leg_stream_adopt(struct leg_stream *self, struct tunnel *tunnel, struct h2_
 }
 
 void leg_stream_respond(struct leg_stream *self, int status) {
-    if (self->stream == NULL) {
-        return;
-    }
-    if (!h2_stream_respond(self->stream, status)) {
+    if (self->stream != NULL && !h2_stream_respond(self->stream, status)) {
         self->failed = true;
         self->leg.failure = CLOSE_NO_MEMORY;
     }
-    tunnel_mark_dirty(self->tunnel);
+    if (self->tunnel != NULL) {
+        tunnel_mark_dirty(self->tunnel);
+    }
     if (status != 200) {
-        h2_stream_set_arg(self->stream, NULL);
+        if (self->stream != NULL) {
+            h2_stream_set_arg(self->stream, NULL);
+        }
         detach(self);
     }
 }
@@ -265,6 +280,9 @@ void leg_stream_on_closed(void *arg, uint32_t error, bool clean) {
 }
 
 void leg_stream_on_lost(struct leg_stream *self, enum close_reason why) {
+    if (self->stream == NULL) { // it has ended before, in order or not
+        return;
+    }
     self->stream = NULL;
     self->failed = true;
     self->leg.failure = why;

@@ -42,7 +42,7 @@ struct tunnel *pool_get(struct pool *pool, const struct tunnel_target *target, i
         if (!matches(tunnel, target)) {
             continue;
         }
-        num++;
+        num += tunnel->state == TUNNEL_READY; // those that end live as long as their streams
         if (tunnel_is_usable(tunnel, now_s)) {
             *reused = true;
             return tunnel;
@@ -56,8 +56,7 @@ struct tunnel *pool_get(struct pool *pool, const struct tunnel_target *target, i
     }
     if (num >= POOL_MAX_PER_KEY) {
         *failure = (struct tunnel_failure){.reason = CLOSE_LIMIT};
-        snprintf(failure->detail, sizeof(failure->detail),
-                 "%zu tunnels to the peer are full or ending", num);
+        snprintf(failure->detail, sizeof(failure->detail), "%zu tunnels to the peer are full", num);
         return NULL;
     }
     struct tunnel *tunnel = tunnel_connect(pool->env, target, failure);

@@ -1,5 +1,6 @@
 #include "agent/tunnel/tunnel.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,6 +76,11 @@ static struct tunnel *new_tunnel(struct tunnel_env *env, const struct netaddr *a
     return tunnel;
 }
 
+bool tunnel_means_unreachable(int errnum) {
+    return errnum == ECONNREFUSED || errnum == ETIMEDOUT || errnum == EHOSTUNREACH ||
+           errnum == ENETUNREACH || errnum == ECONNRESET;
+}
+
 struct tunnel *tunnel_connect(struct tunnel_env *env, const struct tunnel_target *target,
                               struct tunnel_failure *failure) {
     int fd = -1;
@@ -91,7 +97,7 @@ struct tunnel *tunnel_connect(struct tunnel_env *env, const struct tunnel_target
         return NULL;
     default:
         failure->reason = CLOSE_TUNNEL_UNREACHABLE;
-        failure->unreachable = true;
+        failure->unreachable = tunnel_means_unreachable(errnum);
         snprintf(failure->detail, sizeof(failure->detail),
                  "cannot connect to the tunnel port %s: %s", netaddr_format(&target->addr, text),
                  strerror(errnum));
@@ -174,10 +180,16 @@ void tunnel_mark_dirty(struct tunnel *tunnel) {
 }
 
 // A retiring tunnel without streams ends: a client's at once, a server's when the peer knows.
-static bool is_finished(const struct tunnel *tunnel) {
+bool tunnel_is_finished(const struct tunnel *tunnel) {
     return tunnel->state == TUNNEL_RETIRING && list_is_empty(&tunnel->legs) &&
            h2_session_num_streams(tunnel->session) == 0 &&
            (tunnel->direction == OUTBOUND || tunnel->said_goaway);
+}
+
+bool tunnel_is_delivered(const struct tunnel *tunnel) {
+    return tunnel->state < TUNNEL_READY || tunnel->state == TUNNEL_DEAD ||
+           (buf_span(&tunnel->overflow).len == 0 && !tls_link_wants_write(&tunnel->link) &&
+            socket_unacknowledged(tunnel->link.fd) == 0);
 }
 
 static void end_turn_of(struct tunnel *tunnel) {
@@ -192,9 +204,18 @@ static void end_turn_of(struct tunnel *tunnel) {
     (void)tunnel_emit_seal_overflow(tunnel); // what is still too much waits for the next room
     if (!h2_session_send(tunnel->session)) {
         tunnel_fail_why(tunnel, CLOSE_PROTOCOL, h2_session_error(tunnel->session));
-    } else if (is_finished(tunnel)) {
-        tunnel_fail_why(tunnel, CLOSE_DONE, "retired");
     }
+}
+
+// The last streams' bytes may still be on their way, and what the peer says meanwhile would be
+// answered with RST by a closed socket, which takes them with it.
+static void finish(struct tunnel *tunnel) {
+    if (tunnel_is_delivered(tunnel)) {
+        tunnel_fail_why(tunnel, CLOSE_DONE, "retired");
+        return;
+    }
+    tunnel->timer.repeat = TUNNEL_DELIVERY_POLL_MS / 1e3;
+    ev_timer_again(tunnel->env->loop, &tunnel->timer);
 }
 
 // After the flush. Whoever found no room is woken when there is room again; the flush may have made
@@ -205,7 +226,9 @@ static void settle(struct tunnel *tunnel) {
                         "the connection broke, or the peer does not read");
         return;
     }
-    bool has_room = tunnel->session != NULL && !tls_link_wants_write(&tunnel->link);
+    // Nothing more can be sent on one that is unsendable: reading it finds its end.
+    bool has_room =
+        tunnel->session != NULL && !tunnel->link.unsendable && !tls_link_wants_write(&tunnel->link);
     if (has_room && tunnel->refused) {
         tunnel->refused = false;
         leg_stream_wake_full(tunnel);
@@ -214,7 +237,12 @@ static void settle(struct tunnel *tunnel) {
     if (has_room && buf_span(&tunnel->overflow).len > 0) {
         tunnel_mark_dirty(tunnel);
     }
-    tunnel_arm(tunnel);
+    if (tunnel_is_finished(tunnel)) {
+        finish(tunnel);
+    }
+    if (tunnel->state != TUNNEL_DEAD) {
+        tunnel_arm(tunnel);
+    }
 }
 
 void tunnel_env_end_turn(struct tunnel_env *env) {

@@ -13,6 +13,7 @@
 #define TUNNEL_HANDSHAKE_MS 10000
 #define TUNNEL_PING_MS 10000
 #define TUNNEL_DEAD_MS 20000
+#define TUNNEL_DELIVERY_POLL_MS 20
 #define TUNNEL_IDLE_MS (5 * 60 * 1000)
 #define TUNNEL_OVERFLOW_MAX (1024 * 1024) // control frames that a peer does not read
 
@@ -67,6 +68,8 @@ void tunnel_unwait(struct tunnel_waiter *waiter);
 
 // Takes new streams now: ready, with room, nothing expired (Unix seconds).
 bool tunnel_is_usable(const struct tunnel *tunnel, int64_t now_s);
+// Nothing of ours is on its way: closing it loses nothing.
+bool tunnel_is_delivered(const struct tunnel *tunnel);
 // The peer, once verified; else NULL.
 const struct peer *tunnel_peer(const struct tunnel *tunnel);
 // The first moment (Unix seconds) at which our or the peer's certificate has expired.

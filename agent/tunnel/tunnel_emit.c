@@ -5,7 +5,11 @@
 // Seals all of `bytes` or nothing; at most one record.
 static bool seal(struct tunnel *tunnel, const uint8_t *bytes, size_t len) {
     size_t n = 0;
-    return tls_link_write(&tunnel->link, bytes, len, &n) == TLS_OK && n == len;
+    enum tls_status status = tls_link_write(&tunnel->link, bytes, len, &n);
+    if (status == TLS_FAILED) {
+        tunnel->link.broken = true;
+    }
+    return status == TLS_OK && n == len;
 }
 
 bool tunnel_emit_seal_overflow(struct tunnel *tunnel) {

@@ -52,6 +52,10 @@ static void on_pong(void *arg) {
 
 static void on_request(void *arg, struct h2_stream *stream, const struct h2_request *request) {
     struct tunnel *tunnel = arg;
+    if (tunnel->state == TUNNEL_DEAD) { // cut by what came before it in the same bytes
+        h2_stream_reset(stream, H2_REFUSED_STREAM);
+        return;
+    }
     tunnel->env->request(tunnel->env->arg, tunnel, stream, request);
 }
 

@@ -10,6 +10,13 @@ extern const struct h2_events TUNNEL_EVENTS; // tunnel_events.c
 void tunnel_count(struct tunnel *tunnel, enum metric outbound, enum metric inbound, int64_t by);
 void tunnel_leave_handshaking(struct tunnel *tunnel);
 
+// Retiring and without streams: it ends when its output is delivered.
+bool tunnel_is_finished(const struct tunnel *tunnel);
+
+// Whether a connect that failed so says that nobody is there. Trouble of our own (local ports, a
+// local filter) says nothing about the peer, and must not open the way to plaintext.
+bool tunnel_means_unreachable(int errnum);
+
 // tunnel_step.c
 void tunnel_arm(struct tunnel *tunnel);
 bool tunnel_start_tls(struct tunnel *tunnel); // on the connected socket; false: memory is short

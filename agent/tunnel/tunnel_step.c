@@ -84,7 +84,8 @@ static void step_connecting(struct tunnel *tunnel) {
     }
     if (errnum != 0) {
         char text[NETADDR_TEXT_MAX];
-        struct tunnel_failure failure = {.reason = CLOSE_TUNNEL_UNREACHABLE, .unreachable = true};
+        struct tunnel_failure failure = {.reason = CLOSE_TUNNEL_UNREACHABLE,
+                                         .unreachable = tunnel_means_unreachable(errnum)};
         snprintf(failure.detail, sizeof(failure.detail), "cannot connect to the tunnel port %s: %s",
                  netaddr_format(&tunnel->peer_addr, text), strerror(errnum));
         tunnel_fail(tunnel, &failure);
@@ -200,6 +201,10 @@ static int64_t idle_limit_ms(const struct tunnel *tunnel) {
 
 static void on_ping_time(struct tunnel *tunnel) {
     int64_t now = clock_mono_ms();
+    if (tunnel_is_finished(tunnel)) {
+        tunnel_mark_dirty(tunnel); // TCP_USER_TIMEOUT bounds what is never acknowledged
+        return;
+    }
     if (now - tunnel->last_pong_ms > TUNNEL_DEAD_MS) {
         tunnel_fail_why(tunnel, CLOSE_TUNNEL_LOST, "the peer stopped answering pings");
         return;

@@ -42,7 +42,9 @@ uint64_t conn_bytes_received(const struct conn *conn) {
 static void on_timer(struct ev_loop *loop UNUSED, ev_timer *timer, int events UNUSED) {
     struct conn *conn = timer->data;
     const struct state_info *state = &STATES[conn->state];
-    if (state->deadline_ms > 0) {
+    if (conn->state == CONN_DIAL) {
+        conn_on_dial_timeout(conn);
+    } else if (state->deadline_ms > 0) {
         char text[NETADDR_TEXT_MAX];
         conn_end_why(conn, state->reason, "%s took longer than %d s while connecting to %s",
                      state->name, state->deadline_ms / 1000,
@@ -121,6 +123,14 @@ static enum conn_state step_once(struct conn *conn) {
     return CONN_DEAD;
 }
 
+// A configuration that was loaded while the connection was being opened has not looked at it yet.
+static void reconsider_opened(struct conn *conn) {
+    const struct snapshot *now = conn->worker->snapshot;
+    if (conn->state == CONN_RELAY && conn->snapshot->config != now->config) {
+        conn_reconsider(conn, now);
+    }
+}
+
 // Sets the deadline of a state that was just entered.
 static void arm_timer(struct conn *conn) {
     if (conn->timed_state == conn->state) {
@@ -144,6 +154,9 @@ void conn_step(struct conn *conn) {
         enum conn_state next = step_once(conn);
         if (conn->state != CONN_DEAD) {
             conn->state = next;
+        }
+        if (conn->state != before) {
+            reconsider_opened(conn);
         }
     } while (conn->state != CONN_DEAD && (conn->state != before || conn->again));
     conn->stepping = false;
@@ -206,6 +219,10 @@ void conn_end_why(struct conn *conn, enum close_reason reason, const char *forma
         conn->detail = NULL;
     }
     va_end(args);
+    if (conn->detail != NULL && conn->detail[0] == '\0') {
+        free(conn->detail); // the reason's own sentence says more
+        conn->detail = NULL;
+    }
     conn_end(conn, reason);
 }
 
@@ -237,7 +254,7 @@ static struct identity *own_identity(const struct conn *conn) {
     return stream == NULL ? NULL : tls_context_identity(tls_stream_context(stream));
 }
 
-// A name that the connection was verified by, the one that the rule says now.
+// A name that the connection was verified by is the one that the rule says now.
 static bool has_name_of(const struct conn *conn, const struct outbound_rule *rule) {
     const struct outbound_rule *then = conn->decision.rule;
     return rule != NULL && rule->server_name != NULL && then != NULL && then->server_name != NULL &&
@@ -256,7 +273,10 @@ static bool is_still_accepted(const struct conn *conn, const struct snapshot *sn
         // Plain: no longer, where a rule now demands TLS. TRY_MESH had its answer at accept.
         return now.action == OUTBOUND_PLAIN || now.action == OUTBOUND_TRY_MESH;
     }
-    return now.action == OUTBOUND_PLAIN || has_name_of(conn, now.rule) ||
+    if (has_name_of(conn, now.rule) && now.peers->num == 0) {
+        return true;
+    }
+    return now.action == OUTBOUND_PLAIN ||
            policy_peer_is_acceptable(now.peers, identity_trust_domain(own), &peer->id);
 }
 

@@ -19,6 +19,7 @@ enum conn_state conn_start_dial(struct conn *conn, const struct netaddr *to);
 enum conn_state conn_step_tunnel(struct conn *conn);
 enum conn_state conn_step_dial(struct conn *conn);
 enum conn_state conn_step_handshake(struct conn *conn);
+void conn_on_dial_timeout(struct conn *conn);
 
 // conn_relay.c
 enum conn_state conn_step_relay(struct conn *conn);

@@ -56,10 +56,10 @@ static void on_tunnel(struct tunnel_waiter *waiter, struct tunnel *tunnel,
                       const struct tunnel_failure *failure) {
     struct conn *conn = LIST_ENTRY(waiter, struct conn, waiter);
     if (failure == NULL) {
+        conn->tries -= tunnel->streams_total > 0; // others were first: no refusal of the peer's
         conn_step(conn);
         return;
     }
-    (void)tunnel;
     enum conn_state next = tunnel_failed(conn, failure);
     if (conn->state != CONN_DEAD) {
         conn->state = next;
@@ -130,6 +130,11 @@ static enum conn_state dial_failed(struct conn *conn, const struct netaddr *to, 
         leg_stream_respond(&conn->near_leg.stream, 503);
     }
     return CONN_DEAD;
+}
+
+void conn_on_dial_timeout(struct conn *conn) {
+    struct netaddr to = conn->via;
+    (void)dial_failed(conn, &to, ETIMEDOUT);
 }
 
 static void note_dial(struct conn *conn) {

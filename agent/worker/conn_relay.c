@@ -76,6 +76,7 @@ static bool may_try_again(const struct conn *conn) {
 static enum conn_state try_again(struct conn *conn) {
     conn->far->ops->reset(conn->far);
     conn->far = NULL;
+    conn->near->ops->arm(conn->near, false, false); // what it has to say waits for the next tunnel
     conn->relay = (struct relay){0};
     return CONN_TUNNEL;
 }
@@ -120,7 +121,9 @@ enum conn_state conn_step_flush(struct conn *conn) {
     uint64_t received = conn_bytes_received(conn);
     bool more = relay_deliver(dir, broken, alive);
     count_bytes(conn, sent, received);
-    if ((!more && alive->ops->unacknowledged(alive) == 0) ||
+    (void)broken->ops->flush(broken); // an alert of ours may say why
+    bool gone = alive->ops->flush(alive) == LEG_FAILED;
+    if (gone || (!more && alive->ops->unacknowledged(alive) == 0) ||
         clock_mono_ms() >= conn->flush_until_ms) {
         conn_end(conn, conn->reason);
         return CONN_DEAD;

@@ -9,6 +9,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+#define LINGER_MS 4000
+#define LINGER_POLL_S 0.01
+
 void worker_orders_free(struct worker_orders *orders) {
     if (orders != NULL) {
         snapshot_unref(orders->snapshot);
@@ -86,10 +89,14 @@ static void start_draining(struct worker *worker) {
     }
 }
 
-static void cut_all(struct worker *worker, enum close_reason reason) {
+static void cut_connections(struct worker *worker, enum close_reason reason) {
     LIST_FOR_EACH(&worker->conns, it) {
         conn_end(LIST_ENTRY(it, struct conn, node), reason);
     }
+}
+
+static void cut_all(struct worker *worker, enum close_reason reason) {
+    cut_connections(worker, reason);
     LIST_FOR_EACH(&worker->tunnels.tunnels, it) {
         tunnel_fail_why(LIST_ENTRY(it, struct tunnel, node), CLOSE_DONE, "the sidecar ends");
     }
@@ -114,10 +121,46 @@ static void apply_orders(struct worker *worker, struct worker_orders *orders) {
     }
 }
 
+// --- the end
+// -------------------------------------------------------------------------------------------
+
+static bool is_delivered(const struct worker *worker) {
+    LIST_FOR_EACH(&worker->tunnels.tunnels, it) {
+        if (!tunnel_is_delivered(LIST_ENTRY(it, struct tunnel, node))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// What the last connections wrote is on its way through tunnels: the process's end would take it
+// with it.
+static void stop(struct worker *worker) {
+    int64_t now = clock_mono_ms();
+    if (worker->linger_until_ms == 0) {
+        worker->linger_until_ms = now + (list_is_empty(&worker->conns) ? LINGER_MS : 0);
+        worker_accept_stop(worker);
+        cut_connections(worker, CLOSE_DRAIN_DEADLINE);
+        tunnel_env_end_turn(&worker->tunnels);
+    }
+    if (now < worker->linger_until_ms && !is_delivered(worker)) {
+        ev_timer_set(&worker->linger, LINGER_POLL_S, 0);
+        ev_timer_start(worker->loop, &worker->linger);
+        return;
+    }
+    cut_all(worker, CLOSE_DRAIN_DEADLINE);
+    tunnel_env_end_turn(&worker->tunnels);
+    ev_break(worker->loop, EVBREAK_ALL);
+}
+
+static void on_linger(struct ev_loop *loop UNUSED, ev_timer *linger, int events UNUSED) {
+    stop(linger->data);
+}
+
 // --- the loop
 // ------------------------------------------------------------------------------------------
 
-static void on_wake(struct ev_loop *loop, ev_async *wake, int events UNUSED) {
+static void on_wake(struct ev_loop *loop UNUSED, ev_async *wake, int events UNUSED) {
     struct worker *worker = wake->data;
     OWNED(worker_orders_free) struct worker_orders *orders = mailbox_take(&worker->orders);
     if (orders != NULL) {
@@ -125,10 +168,7 @@ static void on_wake(struct ev_loop *loop, ev_async *wake, int events UNUSED) {
     }
     worker_answer_collect(worker);
     if (atomic_load(&worker->stop)) {
-        worker_accept_stop(worker);
-        cut_all(worker, CLOSE_DRAIN_DEADLINE);
-        tunnel_env_end_turn(&worker->tunnels);
-        ev_break(loop, EVBREAK_ALL);
+        stop(worker);
     }
 }
 
@@ -220,6 +260,8 @@ static void init_watchers(struct worker *worker) {
     worker->tick.data = worker;
     ev_timer_start(worker->loop, &worker->tick);
     ev_timer_init(&worker->kick, on_kick, 0, 0);
+    ev_init(&worker->linger, on_linger);
+    worker->linger.data = worker;
     ev_init(&worker->resume, on_resume);
     worker->resume.data = worker;
 }
@@ -286,12 +328,18 @@ void worker_command(struct worker *worker, struct worker_orders *orders) {
     ev_async_send(worker->loop, &worker->wake);
 }
 
+void worker_ask_to_stop(struct worker *worker) {
+    if (worker != NULL) {
+        atomic_store(&worker->stop, true);
+        ev_async_send(worker->loop, &worker->wake);
+    }
+}
+
 void worker_stop(struct worker *worker) {
     if (worker == NULL) {
         return;
     }
-    atomic_store(&worker->stop, true);
-    ev_async_send(worker->loop, &worker->wake);
+    worker_ask_to_stop(worker);
     pthread_join(worker->thread, NULL);
     worker_free(worker);
 }

@@ -65,16 +65,17 @@ struct worker {
     size_t num_acceptors;
     bool paused; // accepting: out of descriptors
     bool draining;
-    bool stopping;
     struct mailbox orders;   // struct worker_orders *
     struct mailbox collects; // struct worker_collect *
     _Atomic bool stop;
     _Atomic int64_t last_turn_ms; // monotonic
     ev_async wake;
     ev_prepare prepare;
-    ev_timer tick;   // once a second
-    ev_timer resume; // accepting
-    ev_timer kick;   // makes the loop turn once more without waiting
+    ev_timer tick;           // once a second
+    ev_timer resume;         // accepting
+    ev_timer linger;         // the end waits until tunnels' output is delivered
+    int64_t linger_until_ms; // monotonic; 0: not ending
+    ev_timer kick;           // makes the loop turn once more without waiting
     struct worker_scratch *scratch;
     struct own_addresses *own;
     struct tunnel_env tunnels;
@@ -90,6 +91,8 @@ struct worker *worker_start(unsigned index, unsigned num_workers, struct worker_
                             struct worker_orders *orders, struct err *err) MUST_USE;
 // Takes `orders`; any thread.
 void worker_command(struct worker *worker, struct worker_orders *orders);
+// Tells it to end every connection; worker_stop follows. With several workers: first tell all.
+void worker_ask_to_stop(struct worker *worker);
 // Ends every connection, joins the thread and frees.
 void worker_stop(struct worker *worker);
 

@@ -65,6 +65,13 @@ static enum verify_result judge(const struct bundle_set *bundles, const struct c
     return as_client == VERIFY_OK ? as_server : as_client;
 }
 
+static bool issue(const struct ca *ca, int64_t now, int64_t not_after, struct ca_leaf *out) {
+    struct err err = {0};
+    const struct ca_subject subject = {.spiffe_id = ID};
+    const struct ca_period period = {.now = now, .not_after = not_after};
+    return ca_issue(ca, subject, period, out, &err);
+}
+
 static void run(const char *command, char *out, size_t max) {
     FILE *pipe = popen(command, "r");
     assert_non_null(pipe);
@@ -94,7 +101,7 @@ static void test_openssl_agrees(void **state) {
     static char out[16384];
     OWNED(ca_free) struct ca *ca = make_ca(CA_LIFETIME_S, now);
     temp_dir_init(&dir);
-    assert_true(ca_issue(ca, ID, now, now + 3600, &leaf, &err));
+    assert_true(issue(ca, now, now + 3600, &leaf));
     assert_true(ca_bundle(ca, &root, &err));
     temp_dir_write(&dir, "root.der", buf_span(&root).ptr, buf_span(&root).len, path);
     temp_dir_write(&dir, "leaf.der", buf_span(&leaf.chain).ptr, buf_span(&leaf.chain).len, path);
@@ -141,7 +148,7 @@ static void test_own_rules_agree(void **state) {
     OWNED(ca_free) struct ca *other = make_ca(CA_LIFETIME_S, now);
     OWNED(bundle_set_unref) struct bundle_set *bundles = bundle_of(ca);
     OWNED(bundle_set_unref) struct bundle_set *others = bundle_of(other);
-    assert_true(ca_issue(ca, ID, now, now + 60, &leaf, &err));
+    assert_true(issue(ca, now, now + 60, &leaf));
     OWNED(svid_unref)
     struct svid *svid = svid_parse(buf_span(&leaf.chain), buf_span(&leaf.key), span_of_text(ID),
                                    span_of_text(""), &err);
@@ -161,12 +168,11 @@ static void test_own_rules_agree(void **state) {
 static void test_each_is_fresh(void **state) {
     (void)state;
     int64_t now = (int64_t)time(NULL);
-    struct err err = {0};
     struct ca_leaf one __attribute__((cleanup(ca_leaf_fini))) = {0};
     struct ca_leaf two __attribute__((cleanup(ca_leaf_fini))) = {0};
     OWNED(ca_free) struct ca *ca = make_ca(CA_LIFETIME_S, now);
-    assert_true(ca_issue(ca, ID, now, now + 60, &one, &err));
-    assert_true(ca_issue(ca, ID, now, now + 60, &two, &err));
+    assert_true(issue(ca, now, now + 60, &one));
+    assert_true(issue(ca, now, now + 60, &two));
     assert_string_not_equal(one.serial, two.serial);
     assert_true(strlen(one.serial) >= 16); // at least 64 bits
     assert_false(span_equal(buf_span(&one.key), buf_span(&two.key)));
@@ -176,10 +182,9 @@ static void test_each_is_fresh(void **state) {
 static void test_leaf_ends_with_root(void **state) {
     (void)state;
     int64_t now = (int64_t)time(NULL);
-    struct err err = {0};
     struct ca_leaf leaf __attribute__((cleanup(ca_leaf_fini))) = {0};
     OWNED(ca_free) struct ca *ca = make_ca(1000, now);
-    assert_true(ca_issue(ca, ID, now, now + 5000, &leaf, &err));
+    assert_true(issue(ca, now, now + 5000, &leaf));
     assert_int_equal(leaf.not_after, now + 1000);
 }
 
@@ -205,7 +210,7 @@ static void test_renewal_overlaps(void **state) {
         bool changed = false;
         assert_true(ca_maintain(ca, now, &changed, &err));
         num_changes += changed ? 1 : 0;
-        assert_true(ca_issue(ca, ID, now, now + (LAG + 1) * STEP, &leaf, &err));
+        assert_true(issue(ca, now, now + (LAG + 1) * STEP, &leaf));
         struct bundle_set *bundle = bundle_of(ca);
         assert_int_equal(judge(bundle, &leaf, now, &peer), VERIFY_OK);
         if (i >= LAG) {
@@ -237,7 +242,7 @@ static void test_clock_jumps(void **state) {
         struct ca_leaf leaf __attribute__((cleanup(ca_leaf_fini))) = {0};
         assert_true(ca_maintain(ca, moments[i], &changed, &err));
         assert_int_equal(changed, i > 0);
-        assert_true(ca_issue(ca, ID, moments[i], moments[i] + 60, &leaf, &err));
+        assert_true(issue(ca, moments[i], moments[i] + 60, &leaf));
         OWNED(bundle_set_unref) struct bundle_set *bundles = bundle_of(ca);
         assert_int_equal(judge(bundles, &leaf, moments[i], &peer), VERIFY_OK);
         assert_true(ca_maintain(ca, moments[i], &changed, &err));

@@ -103,9 +103,10 @@ static void assert_signed(const struct bench *bench, const char *token, const ch
     int64_t before = clock_wall_s();
     struct grpc_unary_result result = call(bench, token, &request, &response);
     assert_int_equal(result.code, GRPC_CODE_OK);
+    const struct istio_ca_question question = {.key_der = buf_span(&request.key), .spiffe_id = id};
     OWNED(update_free)
-    struct update *update = istio_ca_reply_open(buf_span(&response), buf_span(&request.key), id,
-                                                clock_wall_s(), &validity, &err);
+    struct update *update =
+        istio_ca_reply_open(buf_span(&response), &question, clock_wall_s(), &validity, &err);
     if (update == NULL) {
         fail_msg("%s", err.msg);
     }

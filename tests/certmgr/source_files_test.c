@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -74,16 +75,20 @@ static int tear_down(void **state) {
     return 0;
 }
 
-static void start(struct bench *bench) {
+static void start_timed(struct bench *bench, struct source_files_timing timing) {
     struct err err = {0};
     const struct source_files_options options = {.certificate = bench->certificate.text,
                                                  .key = bench->key.text,
                                                  .bundle = bench->bundle.text};
-    bench->source = source_files_new_timed(&options, &bench->probe.sink, QUICK, &err);
+    bench->source = source_files_new_timed(&options, &bench->probe.sink, timing, &err);
     if (bench->source == NULL) {
         fail_msg("%s", err.msg);
     }
     assert_string_equal(bench->source->ops->kind, "files");
+}
+
+static void start(struct bench *bench) {
+    start_timed(bench, QUICK);
 }
 
 static void write_all(struct bench *bench, const struct pair *pair) {
@@ -219,6 +224,28 @@ static void garbage_keeps_the_last_good(void **state) {
     expect_report(bench, SOURCE_CONNECTED, "");
 }
 
+// A bundle that is cut between two certificates is a good bundle of one: only patience tells.
+static void a_writer_is_given_time(void **state) {
+    struct bench *bench = *state;
+    OWNED(pki_free) struct pki_cert *second = pki_ca();
+    struct source_files_timing patient = QUICK;
+    patient.settle_ms = 2000;
+    write_all(bench, &bench->pairs[0]);
+    start_timed(bench, patient);
+    expect_update(bench, &bench->pairs[0]);
+    struct buf both = {0};
+    struct span first = buf_span(&bench->ca_pem);
+    assert_true(pem_render("CERTIFICATE", pki_der(second), &both));
+    scratch_dir_rewrite(&bench->dir, "ca.crt", buf_span(&both));
+    assert_true(buf_append(&both, first.ptr, first.len));
+    usleep(200 * 1000); // the source has looked by now
+    scratch_dir_rewrite(&bench->dir, "ca.crt", buf_span(&both));
+    OWNED(update_free) struct update *update = sink_probe_update(&bench->probe);
+    assert_non_null(update);
+    assert_int_equal(update->svids[0].bundle.len, pki_der(second).len + pki_der(bench->ca).len);
+    buf_fini(&both);
+}
+
 static void all_in_one_file_and_der(void **state) {
     struct bench *bench = *state;
     struct buf all = {0};
@@ -312,6 +339,7 @@ int main(void) {
         TEST(a_swapped_link_is_seen),
         TEST(only_a_pair_that_fits_is_delivered),
         TEST(garbage_keeps_the_last_good),
+        TEST(a_writer_is_given_time),
         TEST(all_in_one_file_and_der),
         TEST(no_svid_is_no_update),
         TEST(refresh_delivers_again),

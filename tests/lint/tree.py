@@ -17,7 +17,11 @@ TESTED_ELSEWHERE = [
     (r"certmgr/leaf_rules\.c", "tests/certmgr/verify_leaf_test.c"),
     (r"certmgr/revocation\.c", "tests/certmgr/verify_crl_test.c"),
     (r"certmgr/(update|x509_der)\.c", "tests/certmgr/identity_store_test.c"),
+    (r"authority/(yaml_records|subject_id)\.c", "tests/authority/entries_test.c"),
+    (r"certmgr/patience\.c", "tests/certmgr/tls_client_test.c"),
+    (r"certmgr/(grpc_unary|tls_carrier)\.c", "tests/certmgr/source_istio_ca_test.c"),
     # They make sense only around a running server.
+    (r"authority/(authority_log|csr_se\w+)\.c", "tests/authority/csr_sign_test.c"),
     (r"authority/(rpc_server|rpc_stream|workload_service)\.c",
      "tests/authority/authority_call_test.c"),
     (r"authority/authority_main\.c", "tests/authority/authority_process.c"),

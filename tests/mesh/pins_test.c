@@ -103,7 +103,7 @@ static void damage_costs_its_line(void **state) {
     assert_false(pins_parse(d, span_of_text(text), NOW, HOUR, &err));
     assert_string_equal(err.msg, "9 of its 12 lines are damaged and left out");
     for (int i = 1; i <= 10; i++) {
-        char addr[16];
+        char addr[32];
         snprintf(addr, sizeof addr, "10.0.0.%d", i);
         bool good = i == 1 || i == 9 || i == 10;
         assert_int_equal(state_of(d, addr, NOW), good ? DESTINATION_PINNED : DESTINATION_UNKNOWN);

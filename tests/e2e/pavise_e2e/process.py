@@ -19,10 +19,12 @@ class Process:
         self.name = name
         self.log_path = log_path
         self.expects_death = False
+        if env:  # for the program alone, not for those that lead to it
+            argv = [settings.program("env"), *(f"{key}={env[key]}" for key in env), *argv]
         with open(log_path, "ab") as log:
             self._popen = subprocess.Popen(
                 wrap(argv, host=host, uid=uid, nofile=nofile),
-                stdin=stdin, stdout=log, stderr=log, env=settings.environment(env))
+                stdin=stdin, stdout=log, stderr=log, env=settings.environment())
         self.pid = self._popen.pid
 
     def log(self):
