@@ -69,6 +69,7 @@ struct conn *conn_new(struct worker *worker, enum conn_kind kind, const struct n
     conn->source = *source;
     conn->dialling_fd = -1;
     conn->opened_at_ms = clock_wall_ms();
+    conn->opened_mono_ms = clock_mono_ms();
     ev_init(&conn->timer, on_timer);
     conn->timer.data = conn;
     list_append(&worker->conns, &conn->node);

@@ -68,6 +68,7 @@ struct conn {
     uint64_t bytes_at_timer; // half-close: moved when the timer was set
     int64_t flush_until_ms;  // monotonic
     int64_t opened_at_ms;    // wall clock
+    int64_t opened_mono_ms;  // monotonic: durations survive a clock that is set
     int64_t verified_at_s;   // wall clock; `tls: mutual`
     char *detail;            // a sentence on what went wrong; NULL
 };

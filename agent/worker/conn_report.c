@@ -50,7 +50,7 @@ static void write_line(const struct conn *conn, const struct peer *peer) {
     log_text(&line, "peer_serial", peer == NULL ? NULL : peer->serial);
     log_u64(&line, "bytes_sent", conn_bytes_sent(conn));
     log_u64(&line, "bytes_received", conn_bytes_received(conn));
-    log_i64(&line, "duration_ms", clock_wall_ms() - conn->opened_at_ms);
+    log_i64(&line, "duration_ms", clock_mono_ms() - conn->opened_mono_ms);
     if (tunnel != NULL) {
         log_u64(&line, "tunnel", tunnel->id);
     }

@@ -52,13 +52,13 @@ void worker_answer_collect(struct worker *worker) {
 
 static bool wait_for(sem_t *done, int timeout_ms) {
     struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     int64_t ns = until.tv_nsec + (int64_t)timeout_ms * 1000000;
     until.tv_sec += ns / 1000000000;
     until.tv_nsec = ns % 1000000000;
     int got = 0;
     do {
-        got = sem_timedwait(done, &until);
+        got = sem_clockwait(done, CLOCK_MONOTONIC, &until);
     } while (got != 0 && errno == EINTR);
     return got == 0;
 }
