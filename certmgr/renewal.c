@@ -63,10 +63,14 @@ static bool has_become_future(const struct renewal *renewal, struct renewal_cloc
     return renewal->began_valid && now.wall_ms < renewal->not_before_ms;
 }
 
+// By the clock that says so first.
+static int64_t until_due_ms(const struct renewal *renewal, struct renewal_clock now) {
+    return min_of(renewal->due_wall_ms - now.wall_ms, renewal->due_boot_ms - now.boot_ms);
+}
+
 static bool is_due(const struct renewal *renewal, struct renewal_clock now) {
-    return !renewal->has_certificate || renewal->has_failed ||
-           now.wall_ms >= renewal->due_wall_ms || now.boot_ms >= renewal->due_boot_ms ||
-           has_become_future(renewal, now);
+    return !renewal->has_certificate || renewal->has_failed || has_become_future(renewal, now) ||
+           until_due_ms(renewal, now) <= 0;
 }
 
 int64_t renewal_decide(const struct renewal *renewal, struct renewal_clock now) {
@@ -74,11 +78,8 @@ int64_t renewal_decide(const struct renewal *renewal, struct renewal_clock now) 
         return 0;
     }
     int64_t wait_ms = renewal->retry_boot_ms - now.boot_ms;
-    if (!is_due(renewal, now)) {
-        int64_t until_wall_ms = renewal->due_wall_ms - now.wall_ms;
-        int64_t until_boot_ms = renewal->due_boot_ms - now.boot_ms;
-        int64_t until_due_ms = min_of(until_wall_ms, until_boot_ms);
-        wait_ms = until_due_ms > wait_ms ? until_due_ms : wait_ms;
+    if (!is_due(renewal, now) && until_due_ms(renewal, now) > wait_ms) {
+        wait_ms = until_due_ms(renewal, now);
     }
     return wait_ms <= 0 ? 0 : min_of(wait_ms, RENEWAL_LOOK_MS);
 }
@@ -86,7 +87,7 @@ int64_t renewal_decide(const struct renewal *renewal, struct renewal_clock now) 
 int64_t renewal_next_wall_ms(const struct renewal *renewal, struct renewal_clock now) {
     int64_t wait_ms = renewal->retry_boot_ms - now.boot_ms;
     if (!is_due(renewal, now)) {
-        wait_ms = min_of(renewal->due_wall_ms - now.wall_ms, renewal->due_boot_ms - now.boot_ms);
+        wait_ms = until_due_ms(renewal, now);
     }
     return now.wall_ms + (wait_ms > 0 && !renewal->is_wished ? wait_ms : 0);
 }

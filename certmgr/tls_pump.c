@@ -215,9 +215,9 @@ static bool write_local(struct tls_pump *pump) {
     return false;
 }
 
-// What one end sent before it ended still reaches the other.
+// What one end sent before it ended has reached the other: the end is read only once it has.
 static bool is_over(const struct tls_pump *pump) {
-    return (pump->in.has_ended && pump->in.len == 0) || (pump->out.has_ended && pump->out.len == 0);
+    return pump->in.has_ended || pump->out.has_ended;
 }
 
 static enum tls_pump_state move(struct tls_pump *pump) {
@@ -263,9 +263,9 @@ void tls_pump_arm(const struct tls_pump *pump, struct pollfd out[TLS_PUMP_FDS]) 
     if (pump->state == TLS_PUMP_HANDSHAKE) {
         network = pump->wants_write ? POLLOUT : POLLIN;
     } else if (pump->state == TLS_PUMP_OPEN && pump->local >= 0) {
-        network |= pump->in.len == 0 && !pump->in.has_ended ? POLLIN : 0;
+        network |= pump->in.len == 0 ? POLLIN : 0;
         network |= pump->out.len > 0 ? POLLOUT : 0;
-        local |= pump->out.len == 0 && !pump->out.has_ended ? POLLIN : 0;
+        local |= pump->out.len == 0 ? POLLIN : 0;
         local |= pump->in.len > 0 ? POLLOUT : 0;
     }
     // poll tells of a hang-up unasked: a descriptor that nothing is wanted of is not given to it.

@@ -26,7 +26,7 @@ struct verify_cache *verify_cache_new(struct bundle_set *bundles) MUST_USE;
 void verify_cache_free(struct verify_cache *cache);
 OWN_DEFINE(struct verify_cache, verify_cache_free)
 
-// The verdict, as verify_peer or verify_server_name would give it at `question->now`.
+// The verdict that verify_peer would give at `question->now`.
 enum verify_result verify_cache_ask(struct verify_cache *cache,
                                     const struct verify_question *question, struct peer *out,
                                     struct err *err) MUST_USE;

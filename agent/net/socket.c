@@ -150,6 +150,12 @@ bool socket_local_address(int fd, struct netaddr *out) {
     return getsockname(fd, (struct sockaddr *)&sa, &len) == 0 && netaddr_from_sockaddr(out, &sa);
 }
 
+bool socket_is_closed(int fd) {
+    struct tcp_info info = {0};
+    socklen_t len = sizeof info;
+    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 && info.tcpi_state == TCP_CLOSE;
+}
+
 void socket_keepalive(int fd, int idle_s, int interval_s, int count) {
     set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, idle_s);
     set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, interval_s);

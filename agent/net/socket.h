@@ -43,6 +43,8 @@ void socket_notsent_lowat(int fd, int bytes);
 
 // Bytes written that the peer has not acknowledged; 0 when unknown.
 size_t socket_unacknowledged(int fd);
+// Nothing of the connection is left: it was reset, timed out, or both sides' FINs are acknowledged.
+bool socket_is_closed(int fd);
 void socket_finish(int fd); // FIN: shutdown(SHUT_WR)
 void socket_reset(int fd);  // RST: closes the descriptor with SO_LINGER 0
 void socket_close(int fd);  // accepts -1

@@ -53,6 +53,9 @@ struct leg_ops {
     void (*reset)(struct leg *leg);
     // Lets go in order, after finish and flush; also of a dead leg. Idempotent.
     void (*close)(struct leg *leg);
+    // Whether the connection was reset while nobody listened: a leg that is not armed for reading
+    // hears no RST. Before our FIN only (after it, a connection may have closed in order).
+    bool (*was_reset)(struct leg *leg);
     // Bytes written that the other end's kernel has not acknowledged; 0 when unknown.
     size_t (*unacknowledged)(const struct leg *leg);
 };

@@ -125,6 +125,13 @@ static size_t unacknowledged(const struct leg *leg) {
     return self->fd < 0 ? 0 : socket_unacknowledged(self->fd);
 }
 
+static bool was_reset(struct leg *leg) {
+    struct leg_socket *self = self_of(leg);
+    bool reset = !ev_is_active(&self->io) && self->fd >= 0 && socket_is_closed(self->fd);
+    leg->failure = reset ? self->reset_reason : leg->failure;
+    return reset;
+}
+
 static const struct leg_ops OPS = {
     .peek = peek,
     .consume = consume,
@@ -135,6 +142,7 @@ static const struct leg_ops OPS = {
     .arm = arm,
     .reset = reset,
     .close = close_leg,
+    .was_reset = was_reset,
     .unacknowledged = unacknowledged,
 };
 

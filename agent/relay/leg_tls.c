@@ -134,6 +134,13 @@ static size_t unacknowledged(const struct leg *leg) {
     return tls_stream_backlog(self->link.stream).len + socket_unacknowledged(self->link.fd);
 }
 
+static bool was_reset(struct leg *leg) {
+    struct leg_tls *self = self_of(leg);
+    bool reset = !ev_is_active(&self->io) && self->link.fd >= 0 && socket_is_closed(self->link.fd);
+    leg->failure = reset ? CLOSE_PEER_RESET : leg->failure;
+    return reset;
+}
+
 static const struct leg_ops OPS = {
     .peek = peek,
     .consume = consume,
@@ -144,6 +151,7 @@ static const struct leg_ops OPS = {
     .arm = arm,
     .reset = reset,
     .close = close_leg,
+    .was_reset = was_reset,
     .unacknowledged = unacknowledged,
 };
 

@@ -147,6 +147,10 @@ static size_t unacknowledged(const struct leg *leg UNUSED) {
     return 0;
 }
 
+static bool was_reset(struct leg *leg UNUSED) {
+    return false; // the tunnel always listens
+}
+
 static const struct leg_ops OPS = {
     .peek = peek,
     .consume = consume,
@@ -157,6 +161,7 @@ static const struct leg_ops OPS = {
     .arm = arm,
     .reset = reset,
     .close = close_leg,
+    .was_reset = was_reset,
     .unacknowledged = unacknowledged,
 };
 

@@ -82,6 +82,8 @@ void conn_request(struct worker *worker, struct tunnel *tunnel, struct h2_stream
 
 // The driver: does what can be done, then arms for what is awaited. Called after every event.
 void conn_step(struct conn *conn);
+// Now and then: whether a side has been reset while the other one kept us from reading it.
+void conn_look_for_reset(struct conn *conn);
 // Ends it: logs, counts, lets go of both legs (with RST when `reason` is not CLOSE_DONE).
 void conn_end(struct conn *conn, enum close_reason reason);
 // With a sentence (printf) for the log and /refusals.

@@ -112,6 +112,17 @@ enum conn_state conn_step_relay(struct conn *conn) {
     return CONN_DEAD;
 }
 
+void conn_look_for_reset(struct conn *conn) {
+    if (conn->state != CONN_RELAY) {
+        return;
+    }
+    bool near = !conn->relay.down.finished && conn->near->ops->was_reset(conn->near);
+    if (near || (!conn->relay.up.finished && conn->far->ops->was_reset(conn->far))) {
+        conn->state = start_flush(conn, near);
+        conn_step(conn);
+    }
+}
+
 // One side broke. What it had sent before goes to the other side, which then gets the RST.
 enum conn_state conn_step_flush(struct conn *conn) {
     struct leg *broken = conn->near_failed ? conn->near : conn->far;

@@ -195,7 +195,11 @@ static void on_prepare(struct ev_loop *loop UNUSED, ev_prepare *prepare, int eve
 
 // Certificates end by the wall clock, which may jump: looked at once a second.
 static void on_tick(struct ev_loop *loop UNUSED, ev_timer *tick, int events UNUSED) {
-    worker_trust_tick(tick->data);
+    struct worker *worker = tick->data;
+    worker_trust_tick(worker);
+    LIST_FOR_EACH(&worker->conns, it) {
+        conn_look_for_reset(LIST_ENTRY(it, struct conn, node));
+    }
 }
 
 static void on_kick(struct ev_loop *loop UNUSED, ev_timer *timer UNUSED, int events UNUSED) {

@@ -38,10 +38,16 @@ void worker_accept_resume(struct worker *worker) {
     }
 }
 
+// Whoever has not proven an identity gets at most half of the descriptors that are left.
+static bool has_too_many_handshakes(const struct worker *worker) {
+    size_t num = worker->tunnels.num_handshaking;
+    return num >= WORKER_HANDSHAKES_MAX || (int)num >= atomic_load(&worker->shared->fds.left);
+}
+
 // Those that have been in the handshake longest are the likeliest to be idle on purpose.
 static void make_room_for_handshake(struct worker *worker) {
     struct tunnel_env *env = &worker->tunnels;
-    if (env->num_handshaking >= WORKER_HANDSHAKES_MAX) {
+    if (env->num_handshaking > 0 && has_too_many_handshakes(worker)) {
         struct tunnel *oldest =
             LIST_ENTRY(env->handshaking.head.next, struct tunnel, handshake_node);
         tunnel_fail_why(oldest, CLOSE_LIMIT, "too many handshakes at once; the oldest gave way");
@@ -89,6 +95,7 @@ static bool accept_one(struct acceptor *acceptor, bool *more) {
     }
     *more = true;
     if (tunnel) {
+        *more = !has_too_many_handshakes(worker); // the one that gives way frees its own in the end
         accept_tunnel(worker, fd, &peer);
     } else {
         conn_accept(worker, acceptor->listener, fd, &peer);

@@ -157,9 +157,9 @@ static void too_few_or_too_many_entries(void **state) {
 static void entries_without_a_certificate(void **state) {
     const struct fixture *fixture = *state;
     const struct pki_cert *one[] = {fixture->leaf};
-    static const char *const bad[] = {"", "hello",
-                                      "-----BEGIN CERTIFICATE-----\nAAAA\n"
-                                      "-----END CERTIFICATE-----\n"};
+    static const char empty_block[] = "-----BEGIN CERTIFICATE-----\nAAAA\n"
+                                      "-----END CERTIFICATE-----\n";
+    static const char *const bad[] = {"", "hello", empty_block};
     struct err err;
     size_t chain_len;
     for (size_t i = 0; i < 2 * sizeof(bad) / sizeof(bad[0]); i++) {

@@ -1,5 +1,5 @@
 """identity.source: istioCa. The client's agent has its certificate from a CA that signs requests
-over TLS, here the authority; the server's agent has its own from the same CA by the Workload API."""
+over TLS, here the authority; the server's has its own from the same CA by the Workload API."""
 
 import json
 

@@ -133,9 +133,11 @@ def test_draining_agent_serves_its_application_but_takes_nothing_new_in(lab):
     web.wait_for_log("draining")
     echo_once(lab.web, lab.server.v4, 9000)  # outbound goes on until the deadline
     server.signal(signal.SIGTERM)
-    server.wait_for_log("draining")
+    wait_until("nothing new comes in", lambda:
+               outcome(lab.web, lab.server.v4, 9000) in REFUSED)
     accepts = app.accepts
-    assert outcome(lab.web, lab.server.v4, 9000) in REFUSED
+    for _ in range(10):
+        assert outcome(lab.web, lab.server.v4, 9000) in REFUSED
     assert app.accepts == accepts
     assert exchange(held, b"after") == b"after"
     held.close()
@@ -246,7 +248,8 @@ def test_reload_that_takes_authorisation_away_cuts_what_is_open(lab):
     wait_until("nothing is left open",
                lambda: server.status.metric("pavise_open_connections") == 0)
     assert_cut(held)
-    assert outcome(lab.web, lab.server.v4, 9000) in REFUSED
+    wait_until("nothing new comes in", lambda:
+               outcome(lab.web, lab.server.v4, 9000) in REFUSED)
     assert "authorization_lost" in server.status.reasons()
 
 

@@ -75,11 +75,29 @@ static void test_is_a_queue(void **state) {
     buf_fini(&model);
 }
 
+// Copying all that is held for each small piece would be quadratic: a peer could ask for it.
+static void test_small_pieces_do_not_copy_what_is_held(void **state) {
+    (void)state;
+    struct held held = {0};
+    int copies = 0;
+    for (int i = 0; i < 100000; i++) {
+        struct leg_runs runs = one_run("x", 1);
+        size_t cap = held.cap;
+        assert_true(held_put(&held, &runs, 0));
+        copies += held.cap != cap;
+    }
+    assert_int_equal(held.len, 100000);
+    assert_true(copies < 40);
+    assert_true(held.cap <= 3 * held.len);
+    held_fini(&held);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_holds_what_was_not_taken_and_nothing_else),
         cmocka_unit_test(test_the_headroom_may_be_overwritten),
         cmocka_unit_test(test_is_a_queue),
+        cmocka_unit_test(test_small_pieces_do_not_copy_what_is_held),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -119,6 +119,23 @@ static void test_reset_is_seen_as_rst_by_the_other_end(void **state) {
     fix->leg.leg.ops->reset(&fix->leg.leg); // harmless again
 }
 
+// After a FIN nobody reads any more, so no event tells of the RST.
+static void test_a_reset_that_nobody_listened_for_is_found(void **state) {
+    struct fixture *fix = *state;
+    struct leg *leg = &fix->leg.leg;
+    shutdown(fix->other, SHUT_WR);
+    wait_readable(fix);
+    leg->ops->arm(leg, false, false);
+    assert_false(leg->ops->was_reset(leg)); // half-closed is not reset
+    socket_reset(fix->other);
+    fix->other = -1;
+    leg->ops->arm(leg, true, false);
+    assert_false(leg->ops->was_reset(leg)); // an event will tell
+    leg->ops->arm(leg, false, false);
+    assert_true(leg->ops->was_reset(leg));
+    assert_int_equal(leg->failure, CLOSE_PEER_RESET);
+}
+
 static void test_finish_is_seen_as_fin(void **state) {
     struct fixture *fix = *state;
     assert_int_equal(fix->leg.leg.ops->finish(&fix->leg.leg), LEG_OK);
@@ -150,6 +167,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_keeps_what_the_sink_did_not_take, setup, teardown),
         cmocka_unit_test_setup_teardown(test_fin_and_rst_are_different, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reset_is_seen_as_rst_by_the_other_end, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_a_reset_that_nobody_listened_for_is_found, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_finish_is_seen_as_fin, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_full_socket_takes_no_more, setup, teardown),

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <cmocka.h>
 
@@ -187,6 +188,71 @@ static void test_a_retired_server_takes_the_streams_under_way_and_ends(void **st
     tunnel_pair_free(pair);
 }
 
+// Writes until the tunnel takes no more, or `len` bytes; returns what it took.
+static size_t fill(struct leg *leg, size_t len) {
+    static uint8_t bytes[LEG_HEADROOM + 16384];
+    size_t all = 0;
+    enum leg_status status = LEG_OK;
+    while (status == LEG_OK && all < len) {
+        size_t taken = 0;
+        struct leg_runs runs = {.num = 1, .len = sizeof(bytes) - LEG_HEADROOM};
+        runs.run[0] = (struct iovec){.iov_base = bytes + LEG_HEADROOM, .iov_len = runs.len};
+        status = leg->ops->write(leg, &runs, &taken);
+        all += taken;
+    }
+    return all;
+}
+
+// A client that has said its FIN, a server that retires and then says its last: more than the
+// client's kernel has room for.
+static void test_a_retired_server_ends_when_its_last_bytes_have_arrived(void **state) {
+    (void)state;
+    struct tunnel_pair *pair = new_pair(WEB, DB);
+    struct tunnel *client = open_tunnel(pair);
+    struct tunnel *server = LIST_ENTRY(pair->server.env.tunnels.head.next, struct tunnel, node);
+    struct caller caller;
+    call(pair, &caller, client);
+    tunnel_pair_settle(pair);
+    tunnel_retire(server);
+    tunnel_mark_dirty(server);
+    tunnel_pair_settle(pair);
+    assert_true(server->said_goaway);
+    int small = 128 * 1024; // more than a segment of loopback
+    assert_int_equal(setsockopt(client->link.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
+    caller.leg.leg.ops->finish(&caller.leg.leg);
+    ev_io_stop(pair->loop, &client->io);
+    size_t len = fill(&pair->streams[0].leg, 900000);
+    assert_true(len >= 500000);
+    tunnel_pair_settle(pair); // the FIN arrives, and is answered
+    assert_int_equal(h2_session_num_streams(server->session), 0);
+    assert_int_equal(pair->server.num_gone, 0);
+    ev_io_start(pair->loop, &client->io);
+    tunnel_pair_run_until(pair, &caller.ended, 1);
+    assert_int_equal(caller.num_bytes, len);
+    assert_int_equal(caller.failed, 0);
+    caller.leg.leg.ops->close(&caller.leg.leg);
+    tunnel_pair_run_until(pair, &pair->server.num_gone, 1);
+    assert_int_equal(pair->server.last.reason, CLOSE_DONE);
+    buf_fini(&caller.got);
+    tunnel_pair_free(pair);
+}
+
+static void test_tunnels_that_end_leave_room_for_others(void **state) {
+    (void)state;
+    struct tunnel_pair *pair = new_pair(WEB, DB);
+    static struct caller callers[POOL_MAX_PER_KEY + 1];
+    for (int i = 0; i <= POOL_MAX_PER_KEY; i++) { // each is kept by a stream that does not end
+        struct tunnel *tunnel = open_tunnel(pair);
+        call(pair, &callers[i], tunnel);
+        tunnel_retire(tunnel);
+    }
+    assert_non_null(tunnel_pair_get(pair));
+    for (int i = 0; i <= POOL_MAX_PER_KEY; i++) {
+        callers[i].leg.leg.ops->reset(&callers[i].leg.leg);
+    }
+    tunnel_pair_free(pair);
+}
+
 static void test_the_end_of_a_tunnel_fails_its_streams(void **state) {
     (void)state;
     struct tunnel_pair *pair = new_pair(WEB, DB);
@@ -265,6 +331,8 @@ int main(void) {
         cmocka_unit_test(test_strangers_are_refused_on_both_sides),
         cmocka_unit_test(test_a_closed_port_is_unreachable),
         cmocka_unit_test(test_a_retired_server_takes_the_streams_under_way_and_ends),
+        cmocka_unit_test(test_a_retired_server_ends_when_its_last_bytes_have_arrived),
+        cmocka_unit_test(test_tunnels_that_end_leave_room_for_others),
         cmocka_unit_test(test_the_end_of_a_tunnel_fails_its_streams),
         cmocka_unit_test(test_the_pool_makes_one_attempt_for_all_who_wait),
         cmocka_unit_test(test_another_identity_is_another_tunnel),

@@ -172,6 +172,7 @@ class Usage:
         descriptors, memory = self.growth()
         if descriptors > 20:
             return f"{self.name} holds {descriptors:.0f} more descriptors"
-        if memory > max(4 << 20, 0.1 * self.memory[0]):
+        # A sanitizer keeps what is freed.
+        if memory > max(4 << 20, 0.1 * self.memory[0]) and not settings.has_sanitizer():
             return f"{self.name} has grown by {memory / (1 << 20):.1f} MiB"
         return None
