@@ -235,6 +235,7 @@ static bool parse_collection(struct collection *all, struct span input, const ch
     if (ok && !buf_append(out, buf_span(&found).ptr, found.len)) {
         ok = ERR_NO_MEMORY(err, "reading PEM");
     }
+    all->out = out;
     buf_fini(&found);
     return ok || err_wrap(err, "%s", name);
 }

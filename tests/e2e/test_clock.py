@@ -11,7 +11,8 @@ from pavise_e2e.waiting import wait_until
 HOUR, DAY = 3600, 86400
 REFUSED = ("refused", "reset", "closed")
 TTL = ["--ttl", "24h"]
-FALL_BACK = {"outbound": {"mesh": {"onUnreachable": "plaintext"}}}  # which must never happen
+# One worker: all connections share one tunnel. The fall-back must never happen.
+WEB = {"workers": 1, "outbound": {"mesh": {"onUnreachable": "plaintext"}}}
 
 
 class Scene:
@@ -23,7 +24,7 @@ class Scene:
         self.other_clock = self.web_clock if shared else Clock(lab.path("other.clock"))
         self.authority = self.start_authority()
         self.server = lab.agent(lab.server, env=self.other_clock.environment)
-        self.web = lab.agent(lab.web, FALL_BACK, env=self.web_clock.environment)
+        self.web = lab.agent(lab.web, WEB, env=self.web_clock.environment)
         self.app = lab.application(lab.server, lab.server.v4, 9000, echo)
         self.held = lab.connect(lab.web, lab.server.v4, 9000)
         self.exchange_on_held()
@@ -88,7 +89,8 @@ def test_agent_ahead_of_its_certificate(lab, offset):
 
 @pytest.mark.parametrize("offset", [HOUR, -HOUR])
 def test_one_agent_an_hour_off(lab, offset):
-    """Long certificates and a tunnel that exists: an hour is no reason to end anything."""
+    """Long certificates and a tunnel that exists: an hour is no reason to end anything. (An hour
+    behind, a new tunnel would be refused: the peer's certificate is not valid yet.)"""
     scene = Scene(lab, shared=False)
     for seconds in (offset, 0):
         scene.web_clock.set_offset(seconds)
@@ -105,7 +107,7 @@ def test_agent_started_with_a_wrong_clock(lab, offset):
     clock.set_offset(offset)
     lab.authority(*TTL)
     lab.agent(lab.server)
-    web = lab.agent(lab.web, FALL_BACK, env=clock.environment, ready=False)
+    web = lab.agent(lab.web, WEB, env=clock.environment, ready=False)
     app = lab.application(lab.server, lab.server.v4, 9000, echo)
     web.wait_for_log("identity_refused")
     assert outcome(lab.web, lab.server.v4, 9000) in REFUSED and app.accepts == 0
