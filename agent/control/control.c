@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-static struct worker_orders *new_orders(struct control *control, bool cut) {
+static struct worker_orders *new_orders(struct control *control) {
     OWNED(worker_orders_free) struct worker_orders *orders = calloc(1, sizeof(*orders));
     if (orders == NULL) {
         return NULL;
@@ -25,13 +25,12 @@ static struct worker_orders *new_orders(struct control *control, bool cut) {
     }
     orders->listeners = listener_set_ref(control->listeners);
     orders->draining = control->draining;
-    orders->cut = cut;
     return take(&orders);
 }
 
-void control_command_workers(struct control *control, bool cut) {
+void control_command_workers(struct control *control) {
     for (unsigned i = 0; i < control->num_workers && control->workers[i] != NULL; i++) {
-        struct worker_orders *orders = new_orders(control, cut);
+        struct worker_orders *orders = new_orders(control);
         if (orders == NULL) {
             log_msg(LOG_ERROR, "no_memory", "a change could not be handed to worker %u", i);
             continue;
@@ -82,7 +81,7 @@ void control_drain(struct control *control) {
     control->draining = true;
     log_msg(LOG_INFO, "draining", "no new inbound connections; %lld open",
             (long long)atomic_load(&control->shared.num_conns));
-    control_command_workers(control, false);
+    control_command_workers(control);
 }
 
 void control_quit(struct control *control) {
@@ -198,7 +197,7 @@ static bool start_workers(struct control *control, struct err *err) {
     fd_budget_init(&control->shared.fds);
     look_for_loops(control);
     for (unsigned i = 0; i < control->num_workers; i++) {
-        struct worker_orders *orders = new_orders(control, false);
+        struct worker_orders *orders = new_orders(control);
         if (orders == NULL) {
             return ERR_NO_MEMORY(err, "starting");
         }

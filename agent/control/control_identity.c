@@ -59,7 +59,7 @@ static void use_identity(struct control *control, struct identity *identity) {
     control->identity_changed_at_ms = clock_wall_ms();
     control->said_expired = false;
     log_identity(identity, control->store);
-    control_command_workers(control, false);
+    control_command_workers(control);
 }
 
 static void drop_identity(struct control *control) {
@@ -68,14 +68,14 @@ static void drop_identity(struct control *control) {
     control->identity_changed_at_ms = clock_wall_ms();
     log_problem("identity_withdrawn", "the identity source says that there is no identity for this "
                                       "process (any more); connections are refused");
-    control_command_workers(control, false);
+    control_command_workers(control);
 }
 
 static void withdraw(struct control *control) {
     if (control->last_identity != NULL) {
         drop_identity(control);
     } else {
-        control_command_workers(control, false);
+        control_command_workers(control);
     }
 }
 

@@ -94,8 +94,8 @@ void control_reload(struct control *control);
 bool control_status_start(struct control *control, struct err *err) MUST_USE;
 
 // control.c
-// Hands the present state to every worker. `cut`: end everything.
-void control_command_workers(struct control *control, bool cut);
+// Hands the present state to every worker.
+void control_command_workers(struct control *control);
 void control_drain(struct control *control); // nothing new comes in
 void control_quit(struct control *control);  // drain, then exit
 

@@ -49,14 +49,29 @@ static bool prepare_context(const struct control *control, struct next *next, st
     return next->context != NULL;
 }
 
+// The status port's listeners change before the source does: a source that cannot start takes them
+// back.
+static bool prepare_ports_and_source(struct control *control, struct next *next, struct err *err) {
+    if (!status_server_reconfigure(control->status, next->config, err)) {
+        return false;
+    }
+    if (control_identity_reload(control, next->config, err)) {
+        return true;
+    }
+    struct err again = {0};
+    if (!status_server_reconfigure(control->status, control->config, &again)) {
+        log_msg(LOG_ERROR, "reload_refused", "the status port could not be taken back: %s",
+                again.msg);
+    }
+    return false;
+}
+
 // Everything that can fail.
 static bool prepare(struct control *control, struct next *next, struct err *err) {
     next->listeners =
         listener_set_new(next->config, control->num_workers, true, control->listeners, err);
     return next->listeners != NULL && prepare_context(control, next, err) &&
-           control_state_check(next->config, err) &&
-           status_server_reconfigure(control->status, next->config, err) &&
-           control_identity_reload(control, next->config, err);
+           control_state_check(next->config, err) && prepare_ports_and_source(control, next, err);
 }
 
 static void swap(struct control *control, struct next *next) {
@@ -89,7 +104,7 @@ void control_reload(struct control *control) {
         log_set_format(control->config->log_format);
         control->reload =
             (struct reload_view){.last_successful = true, .last_success_ms = clock_wall_ms()};
-        control_command_workers(control, false);
+        control_command_workers(control);
         log_msg(LOG_INFO, "reload_done", "%s", control->config_path);
     }
     next_free(&next);

@@ -116,9 +116,6 @@ static void apply_orders(struct worker *worker, struct worker_orders *orders) {
     if (orders->draining && !worker->draining) {
         start_draining(worker);
     }
-    if (orders->cut) {
-        cut_all(worker, CLOSE_DRAIN_DEADLINE);
-    }
 }
 
 // --- the end

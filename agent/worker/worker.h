@@ -34,7 +34,6 @@ struct worker_orders {
     struct snapshot *snapshot;
     struct listener_set *listeners;
     bool draining; // tell peers to open no more streams
-    bool cut;      // the drain deadline has passed: end everything
 };
 void worker_orders_free(struct worker_orders *orders);
 OWN_DEFINE(struct worker_orders, worker_orders_free)
