@@ -78,7 +78,7 @@ static struct tunnel *new_tunnel(struct tunnel_env *env, const struct netaddr *a
 
 bool tunnel_means_unreachable(int errnum) {
     return errnum == ECONNREFUSED || errnum == ETIMEDOUT || errnum == EHOSTUNREACH ||
-           errnum == ENETUNREACH || errnum == ECONNRESET;
+           errnum == ENETUNREACH;
 }
 
 struct tunnel *tunnel_connect(struct tunnel_env *env, const struct tunnel_target *target,

@@ -14,7 +14,8 @@ void tunnel_leave_handshaking(struct tunnel *tunnel);
 bool tunnel_is_finished(const struct tunnel *tunnel);
 
 // Whether a connect that failed so says that nobody is there. Trouble of our own (local ports, a
-// local filter) says nothing about the peer, and must not open the way to plaintext.
+// local filter) says nothing about the peer, and whoever resets has answered (an agent without an
+// identity does): neither may open the way to plaintext.
 bool tunnel_means_unreachable(int errnum);
 
 // tunnel_step.c
