@@ -53,9 +53,12 @@ static void on_idle(struct ev_loop *loop UNUSED, ev_async *async, int events UNU
     leave_when_idle(async->data);
 }
 
+// On a worker's thread, at every moment without connections: nobody waits for it before the end.
 static void wake_idle(void *arg) {
     struct control *control = arg;
-    ev_async_send(control->loop, &control->idle_wake);
+    if (atomic_load(&control->leaving)) {
+        ev_async_send(control->loop, &control->idle_wake);
+    }
 }
 
 static void on_drain_deadline(struct ev_loop *loop, ev_timer *timer, int events UNUSED) {

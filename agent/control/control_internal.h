@@ -53,7 +53,7 @@ struct control {
     struct status_backend backend;
 
     bool draining;
-    bool leaving; // exit at the last connection, or at the deadline
+    _Atomic bool leaving; // exit at the last connection, or at the deadline; workers read it
     int interrupts;
     ev_async source_wake; // the source has something
     ev_async idle_wake;   // a worker saw the last connection end

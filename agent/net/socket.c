@@ -25,6 +25,7 @@ static bool set_required(int fd, int level, int option, int value) {
 static bool start_listening(int fd, const struct netaddr *addr, bool shared) {
     struct sockaddr_storage sa;
     socklen_t len = netaddr_to_sockaddr(addr, &sa);
+    set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     return set_required(fd, SOL_SOCKET, SO_REUSEADDR, 1) &&
            (!shared || set_required(fd, SOL_SOCKET, SO_REUSEPORT, 1)) &&
            (addr->family != NETADDR_V6 || set_required(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1)) &&
@@ -76,7 +77,6 @@ enum socket_outcome socket_accept(int listener, int *fd, struct netaddr *peer) {
         socket_close(accepted);
         return SOCKET_FAILED;
     }
-    set_option(accepted, IPPROTO_TCP, TCP_NODELAY, 1);
     *fd = accepted;
     return SOCKET_OK;
 }

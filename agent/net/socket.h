@@ -10,8 +10,8 @@
 #include "base/err.h"
 #include "base/netaddr.h"
 
-// A listener with SO_REUSEADDR and, when `shared`, SO_REUSEPORT; IPv6 listeners are v6-only.
-// -1 with the sentence ("cannot listen on 1.2.3.4:80: ...") on error.
+// A listener with SO_REUSEADDR, TCP_NODELAY and, when `shared`, SO_REUSEPORT; IPv6 listeners are
+// v6-only. -1 with the sentence ("cannot listen on 1.2.3.4:80: ...") on error.
 int socket_listen(const struct netaddr *addr, bool shared, struct err *err) MUST_USE;
 
 enum socket_outcome {
@@ -21,7 +21,7 @@ enum socket_outcome {
     SOCKET_FAILED,    // this one failed; errno is kept by the caller's means
 };
 
-// Accepts one connection with TCP_NODELAY set.
+// Accepts one connection. It inherits the listener's options: TCP_NODELAY, and keepalive if set.
 enum socket_outcome socket_accept(int listener, int *fd, struct netaddr *peer);
 
 // Starts a connect with TCP_NODELAY set. SOCKET_OK: connected or under way (wait for writable, then
@@ -36,6 +36,9 @@ bool socket_original_destination(int fd, const struct netaddr *peer, struct neta
 bool socket_local_address(int fd, struct netaddr *out);
 
 // TCP keepalive: `idle_s` before the first probe, then `interval_s`, dead after `count` probes.
+#define SOCKET_KEEPALIVE_IDLE_S 180 // of application connections
+#define SOCKET_KEEPALIVE_INTERVAL_S 60
+#define SOCKET_KEEPALIVE_PROBES 9
 void socket_keepalive(int fd, int idle_s, int interval_s, int count);
 void socket_user_timeout(int fd, int ms);
 // Bounds what the kernel queues unsent, so that late small writes stay near the front.

@@ -58,6 +58,8 @@ struct leg_ops {
     bool (*was_reset)(struct leg *leg);
     // Bytes written that the other end's kernel has not acknowledged; 0 when unknown.
     size_t (*unacknowledged)(const struct leg *leg);
+    // From now on probes a silent peer: after `idle_s` without a byte, then every `interval_s`.
+    void (*keepalive)(struct leg *leg, int idle_s, int interval_s);
 };
 
 struct leg {

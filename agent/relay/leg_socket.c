@@ -86,7 +86,8 @@ static void arm(struct leg *leg, bool readable, bool writable) {
     if (self->fd < 0) {
         return;
     }
-    self->drained = false;
+    // Level-triggered: while it is armed for reading an event announces whatever comes.
+    self->drained = self->drained && readable;
     int events = (readable ? EV_READ : 0) | (writable ? EV_WRITE : 0);
     int armed = ev_is_active(&self->io) ? self->io.events & (EV_READ | EV_WRITE) : 0;
     if (events == armed) {
@@ -132,6 +133,12 @@ static bool was_reset(struct leg *leg) {
     return reset;
 }
 
+static void keepalive(struct leg *leg, int idle_s, int interval_s) {
+    if (self_of(leg)->fd >= 0) {
+        socket_keepalive(self_of(leg)->fd, idle_s, interval_s, SOCKET_KEEPALIVE_PROBES);
+    }
+}
+
 static const struct leg_ops OPS = {
     .peek = peek,
     .consume = consume,
@@ -144,7 +151,16 @@ static const struct leg_ops OPS = {
     .close = close_leg,
     .was_reset = was_reset,
     .unacknowledged = unacknowledged,
+    .keepalive = keepalive,
 };
+
+static void on_io(struct ev_loop *loop UNUSED, ev_io *io, int events) {
+    struct leg_socket *self = io->data;
+    if ((events & EV_READ) != 0) {
+        self->drained = false;
+    }
+    self->wake(self->arg);
+}
 
 void leg_socket_init(struct leg_socket *self, const struct leg_socket_setup *setup) {
     CHECK(setup->fd >= 0);
@@ -154,8 +170,11 @@ void leg_socket_init(struct leg_socket *self, const struct leg_socket_setup *set
         .reset_reason = setup->reset_reason,
         .scratch = setup->scratch,
         .loop = setup->loop,
+        .drained = setup->dialled,
+        .wake = setup->wake,
+        .arg = setup->arg,
     };
-    ev_init(&self->io, setup->wake);
+    ev_init(&self->io, on_io);
     ev_io_set(&self->io, setup->fd, 0);
-    self->io.data = setup->arg;
+    self->io.data = self;
 }

@@ -17,22 +17,26 @@ struct leg_scratch {
 struct leg_socket {
     struct leg leg; // first: a leg_socket is a leg
     int fd;         // owned; -1 after reset and close
-    bool drained;   // the last read was short: nothing more until the next event
+    bool drained;   // nothing to read until an event says so
     enum close_reason reset_reason;
     struct held held;
     struct leg_scratch *scratch;
     struct ev_loop *loop;
+    void (*wake)(void *arg);
+    void *arg;
     ev_io io;
 };
 
 // Takes `fd`. `wake(arg)` is called on the loop when something armed for has happened.
-// `reset_reason` is the failure when the other end resets.
+// `reset_reason` is the failure when the other end resets. `dialled`: the other end was connected
+// to just now and will hardly have spoken first, so that reading waits for an event.
 struct leg_socket_setup {
     struct ev_loop *loop;
     struct leg_scratch *scratch;
     int fd;
+    bool dialled;
     enum close_reason reset_reason;
-    void (*wake)(struct ev_loop *loop, ev_io *io, int events); // io->data is `arg`
+    void (*wake)(void *arg);
     void *arg;
 };
 void leg_socket_init(struct leg_socket *leg, const struct leg_socket_setup *setup);

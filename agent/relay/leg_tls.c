@@ -141,6 +141,12 @@ static bool was_reset(struct leg *leg) {
     return reset;
 }
 
+static void keepalive(struct leg *leg, int idle_s, int interval_s) {
+    if (self_of(leg)->link.fd >= 0) {
+        socket_keepalive(self_of(leg)->link.fd, idle_s, interval_s, SOCKET_KEEPALIVE_PROBES);
+    }
+}
+
 static const struct leg_ops OPS = {
     .peek = peek,
     .consume = consume,
@@ -153,6 +159,7 @@ static const struct leg_ops OPS = {
     .close = close_leg,
     .was_reset = was_reset,
     .unacknowledged = unacknowledged,
+    .keepalive = keepalive,
 };
 
 void leg_tls_init(struct leg_tls *self, const struct leg_tls_setup *setup) {

@@ -151,6 +151,10 @@ static bool was_reset(struct leg *leg UNUSED) {
     return false; // the tunnel always listens
 }
 
+static void keepalive(struct leg *leg UNUSED, int idle_s UNUSED, int interval_s UNUSED) {
+    // The tunnel pings for all its streams.
+}
+
 static const struct leg_ops OPS = {
     .peek = peek,
     .consume = consume,
@@ -163,6 +167,7 @@ static const struct leg_ops OPS = {
     .close = close_leg,
     .was_reset = was_reset,
     .unacknowledged = unacknowledged,
+    .keepalive = keepalive,
 };
 
 static void init(struct leg_stream *self, struct tunnel *tunnel, struct leg_owner owner) {

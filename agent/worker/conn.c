@@ -88,12 +88,11 @@ void conn_take_near_socket(struct conn *conn, int fd) {
         .scratch = &conn->worker->scratch->socket,
         .fd = fd,
         .reset_reason = conn->kind == CONN_OUTBOUND ? CLOSE_APP_RESET : CLOSE_PEER_RESET,
-        .wake = conn_on_leg_io,
+        .wake = conn_wake,
         .arg = conn,
     };
     leg_socket_init(&conn->near_leg.socket, &setup);
     conn->near = &conn->near_leg.socket.leg;
-    socket_keepalive(fd, 180, 60, 9);
 }
 
 void conn_on_leg_io(struct ev_loop *loop UNUSED, ev_io *io, int events UNUSED) {

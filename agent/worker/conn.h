@@ -42,6 +42,7 @@ struct conn {
     bool stepping; // inside conn_step: a wake only asks for another round
     bool again;
     bool near_failed; // CONN_FLUSH: which leg broke
+    bool probes;      // TCP keepalive is on for the far leg; the near one has its listener's
     int fds;          // taken from the budget
     int tries;        // of tunnels
     struct netaddr source;
@@ -82,8 +83,8 @@ void conn_request(struct worker *worker, struct tunnel *tunnel, struct h2_stream
 
 // The driver: does what can be done, then arms for what is awaited. Called after every event.
 void conn_step(struct conn *conn);
-// Now and then: whether a side has been reset while the other one kept us from reading it.
-void conn_look_for_reset(struct conn *conn);
+// Once a second: what only a connection that lasts needs.
+void conn_tick(struct conn *conn);
 // Ends it: logs, counts, lets go of both legs (with RST when `reason` is not CLOSE_DONE).
 void conn_end(struct conn *conn, enum close_reason reason);
 // With a sentence (printf) for the log and /refusals.

@@ -213,7 +213,8 @@ static void take_far_socket(struct conn *conn, int fd) {
         .scratch = &conn->worker->scratch->socket,
         .fd = fd,
         .reset_reason = conn->kind == CONN_OUTBOUND ? CLOSE_PEER_RESET : CLOSE_APP_RESET,
-        .wake = conn_on_leg_io,
+        .dialled = true,
+        .wake = conn_wake,
         .arg = conn,
     };
     leg_socket_init(&conn->far_leg.socket, &setup);
@@ -236,7 +237,6 @@ enum conn_state conn_step_dial(struct conn *conn) {
     }
     int fd = conn->dialling_fd;
     conn->dialling_fd = -1;
-    socket_keepalive(fd, 180, 60, 9);
     if (conn->kind == CONN_OUTBOUND && conn->decision.action == OUTBOUND_TO_MUTUAL) {
         return start_tls(conn, fd);
     }

@@ -41,10 +41,7 @@ static void watch_half_close(struct conn *conn) {
     if (ev_is_active(&conn->timer) || !relay_is_half_closed(&conn->relay)) {
         return;
     }
-    if (conn->kind != CONN_INBOUND_STREAM) {
-        socket_keepalive(conn->near_leg.socket.fd, HALF_CLOSE_KEEPALIVE_S, HALF_CLOSE_KEEPALIVE_S,
-                         9);
-    }
+    conn->near->ops->keepalive(conn->near, HALF_CLOSE_KEEPALIVE_S, HALF_CLOSE_KEEPALIVE_S);
     conn->bytes_at_timer = conn->relay.up.bytes + conn->relay.down.bytes;
     conn->timer.repeat = HALF_CLOSE_IDLE_MS / 1e3;
     ev_timer_again(conn->worker->loop, &conn->timer);
@@ -63,6 +60,8 @@ static enum conn_state start_flush(struct conn *conn, bool near_failed) {
     conn->near_failed = near_failed;
     conn->reason = near_failed ? conn->near->failure : conn->far->failure;
     conn->flush_until_ms = clock_mono_ms() + FLUSH_MS;
+    struct leg *broken = near_failed ? conn->near : conn->far;
+    broken->ops->arm(broken, false, false); // no event announces what it had said before
     return CONN_FLUSH;
 }
 
@@ -99,7 +98,6 @@ enum conn_state conn_step_relay(struct conn *conn) {
     count_bytes(conn, sent, received);
     switch (status) {
     case RELAY_GOES_ON:
-        watch_half_close(conn);
         return CONN_RELAY;
     case RELAY_DONE:
         conn_end(conn, CLOSE_DONE);
@@ -112,15 +110,26 @@ enum conn_state conn_step_relay(struct conn *conn) {
     return CONN_DEAD;
 }
 
-void conn_look_for_reset(struct conn *conn) {
-    if (conn->state != CONN_RELAY) {
-        return;
-    }
+// Whether a side has been reset while the other one kept us from reading it.
+static void look_for_reset(struct conn *conn) {
     bool near = !conn->relay.down.finished && conn->near->ops->was_reset(conn->near);
     if (near || (!conn->relay.up.finished && conn->far->ops->was_reset(conn->far))) {
         conn->state = start_flush(conn, near);
         conn_step(conn);
     }
+}
+
+// What most connections never live to need costs them nothing.
+void conn_tick(struct conn *conn) {
+    if (conn->state != CONN_RELAY) {
+        return;
+    }
+    if (!conn->probes) {
+        conn->probes = true;
+        conn->far->ops->keepalive(conn->far, SOCKET_KEEPALIVE_IDLE_S, SOCKET_KEEPALIVE_INTERVAL_S);
+    }
+    watch_half_close(conn);
+    look_for_reset(conn);
 }
 
 // One side broke. What it had sent before goes to the other side, which then gets the RST.

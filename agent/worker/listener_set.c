@@ -39,6 +39,9 @@ static struct listener_socket *socket_new(const struct netaddr *addr, bool share
         free(sock);
         return NULL;
     }
+    // What is accepted inherits it, and costs no call of its own.
+    socket_keepalive(sock->fd, SOCKET_KEEPALIVE_IDLE_S, SOCKET_KEEPALIVE_INTERVAL_S,
+                     SOCKET_KEEPALIVE_PROBES);
     return sock;
 }
 

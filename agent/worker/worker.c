@@ -195,7 +195,7 @@ static void on_tick(struct ev_loop *loop UNUSED, ev_timer *tick, int events UNUS
     struct worker *worker = tick->data;
     worker_trust_tick(worker);
     LIST_FOR_EACH(&worker->conns, it) {
-        conn_look_for_reset(LIST_ENTRY(it, struct conn, node));
+        conn_tick(LIST_ENTRY(it, struct conn, node));
     }
 }
 

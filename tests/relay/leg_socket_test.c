@@ -1,5 +1,7 @@
 #include "agent/relay/leg_socket.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -19,10 +21,10 @@ struct fixture {
     int wakes;
 };
 
-static void on_wake(struct ev_loop *loop, ev_io *io, int events) {
-    (void)events;
-    ((struct fixture *)io->data)->wakes++;
-    ev_break(loop, EVBREAK_ALL);
+static void on_wake(void *arg) {
+    struct fixture *fix = arg;
+    fix->wakes++;
+    ev_break(fix->loop, EVBREAK_ALL);
 }
 
 // A real TCP pair, because RST is part of what is tested.
@@ -91,6 +93,43 @@ static void test_keeps_what_the_sink_did_not_take(void **state) {
     assert_true(leg->ops->consume(leg, &offer, 3));
     assert_int_equal(leg->ops->peek(leg, &offer), LEG_AGAIN);
     assert_null(fix->leg.held.mem);
+}
+
+// A read that would only say "nothing" is not made while an event will tell; without one it is.
+static void test_reads_again_by_event_or_when_nobody_listens(void **state) {
+    struct fixture *fix = *state;
+    struct leg *leg = &fix->leg.leg;
+    struct leg_runs offer;
+    leg->ops->arm(leg, true, false);
+    assert_int_equal(leg->ops->peek(leg, &offer), LEG_AGAIN);
+    assert_int_equal(write(fix->other, "hello", 5), 5);
+    leg->ops->arm(leg, true, false);
+    assert_int_equal(leg->ops->peek(leg, &offer), LEG_AGAIN); // the event has not come yet
+    wait_readable(fix);
+    assert_int_equal(leg->ops->peek(leg, &offer), LEG_OK);
+    assert_true(leg->ops->consume(leg, &offer, offer.len));
+    assert_int_equal(write(fix->other, "again", 5), 5);
+    assert_int_equal(leg->ops->peek(leg, &offer), LEG_AGAIN);
+    leg->ops->arm(leg, false, false);
+    assert_int_equal(leg->ops->peek(leg, &offer), LEG_OK);
+    assert_memory_equal(offer.run[0].iov_base, "again", 5);
+    assert_true(leg->ops->consume(leg, &offer, offer.len));
+}
+
+static int option_of(int fd, int level, int option) {
+    int value = -1;
+    socklen_t len = sizeof(value);
+    assert_int_equal(getsockopt(fd, level, option, &value, &len), 0);
+    return value;
+}
+
+static void test_probes_when_told(void **state) {
+    struct fixture *fix = *state;
+    assert_int_equal(option_of(fix->leg.fd, SOL_SOCKET, SO_KEEPALIVE), 0);
+    fix->leg.leg.ops->keepalive(&fix->leg.leg, 20, 7);
+    assert_int_equal(option_of(fix->leg.fd, SOL_SOCKET, SO_KEEPALIVE), 1);
+    assert_int_equal(option_of(fix->leg.fd, IPPROTO_TCP, TCP_KEEPIDLE), 20);
+    assert_int_equal(option_of(fix->leg.fd, IPPROTO_TCP, TCP_KEEPINTVL), 7);
 }
 
 static void test_fin_and_rst_are_different(void **state) {
@@ -165,6 +204,9 @@ static void test_a_full_socket_takes_no_more(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_keeps_what_the_sink_did_not_take, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_reads_again_by_event_or_when_nobody_listens, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_probes_when_told, setup, teardown),
         cmocka_unit_test_setup_teardown(test_fin_and_rst_are_different, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reset_is_seen_as_rst_by_the_other_end, setup,
                                         teardown),
