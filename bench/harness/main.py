@@ -1,0 +1,206 @@
+"""The command line of `./dev bench`, and the course of a run."""
+
+import argparse
+import contextlib
+import json
+import pathlib
+import random
+import resource
+import sys
+import tempfile
+import time
+
+from . import fresh, load, machine, output, plan as plans, proof, report, rounds, targets
+from .cells import LOADS
+from .pair import NotMeasured, Pair
+from .peers import ALL
+from .recipe import Bench, Tools
+from .rounds import Results, say
+
+
+def arguments(argv):
+    parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="three short rounds")
+    parser.add_argument("--smoke", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--peers", metavar="LIST",
+                        help="of the others, only these: " +
+                        ",".join(sorted({recipe.family for recipe in ALL if recipe.is_peer})))
+    parser.add_argument("-o", "--output", choices=("table", "json"), default="table")
+    parser.add_argument("--tools", required=True, type=pathlib.Path, help=argparse.SUPPRESS)
+    parser.add_argument("cells", nargs="*", metavar="CELL",
+                        help="only these: " + ", ".join(load_names()))
+    args = parser.parse_args(argv)
+    unknown = [name for name in args.cells if name not in load_names()]
+    if unknown:
+        parser.error(f"no cell {unknown[0]!r}; there are: {', '.join(load_names())}")
+    args.families = args.peers.split(",") if args.peers is not None else None
+    known = {recipe.family for recipe in ALL} | {""}
+    unknown = [name for name in args.families or [] if name not in known]
+    if unknown:
+        parser.error(f"no peer {unknown[0]!r}")
+    return args
+
+
+def load_names():
+    return ["fresh"] + [each.name for each in LOADS]
+
+
+def chosen(args, results):
+    """The recipes to measure; what is left out is named."""
+    for recipe in ALL:
+        if recipe.is_peer and args.families is not None and recipe.family not in args.families:
+            continue
+        why = recipe.missing()
+        if why:
+            results.skip(recipe.name, why)
+        else:
+            yield recipe
+
+
+def plan_of(args):
+    return plans.SMOKE if args.smoke else plans.QUICK if args.quick else plans.FULL
+
+
+def raise_descriptor_limit():
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+class Run:
+    """One run, step by step."""
+
+    def __init__(self, args, directory):
+        self.args = args
+        self.plan = plan_of(args)
+        self.results = Results()
+        build = args.tools
+        self.bench = Bench(directory, Tools(
+            build / "agent/pavise", build / "bench/load/load", build / "bench/load/relay",
+            build / "bench/load/handshake"))
+        self.recipes = list(chosen(args, self.results))
+        self.ports = {recipe.name: plans.FIRST_PORT + index * plans.PORTS_EACH
+                      for index, recipe in enumerate(ALL)}
+        self.cells = []
+
+    def wanted(self, name):
+        return not self.args.cells or name in self.args.cells
+
+    def prove(self):
+        """Drops every contender that is not what it says."""
+        say("proving the contenders")
+        for recipe in list(self.recipes):
+            if not recipe.tls:
+                continue
+            try:
+                proof.prove(self.bench, recipe, self.ports[recipe.name])
+            except NotMeasured as reason:
+                self.results.skip(recipe.name, f"not proven: {reason}")
+                self.recipes.remove(recipe)
+
+    def measure_fresh(self):
+        """Starts and memory: before any bulk transfer."""
+        if not self.wanted("fresh"):
+            return
+        self.cells += fresh.CELLS
+        chance = random.Random("fresh")
+        with fresh.Authority(self.bench) as authority:
+            recipes = [fresh.as_deployed(recipe, authority) for recipe in self.recipes
+                       if recipe.name != "direct"]
+            failed = set()
+            for number in range(self.plan.starts):
+                say(f"fresh: start {number + 1} of {self.plan.starts}")
+                for recipe in chance.sample(recipes, len(recipes)):
+                    if recipe.name not in failed and not self.measure_start(recipe, number):
+                        failed.add(recipe.name)
+
+    def measure_start(self, recipe, number):
+        try:
+            values = fresh.measure(self.bench, recipe, self.ports[recipe.name], self.plan,
+                                   with_memory=number == 0)
+        except NotMeasured as reason:
+            self.results.skip(f"fresh cells of {recipe.name}", str(reason))
+            return False
+        self.results.add(recipe.name, number, values)
+        return True
+
+    def measure_loads(self):
+        pairs = [Pair(self.bench, recipe, self.ports[recipe.name]) for recipe in self.recipes]
+        try:
+            running = self.start_all(pairs)
+            for each in LOADS:
+                if self.wanted(each.name):
+                    self.measure_load(each, running)
+        finally:
+            for pair in pairs:
+                pair.stop()
+
+    def measure_load(self, each, running):
+        members = [pair for pair in running if pair.recipe.tls or not each.tls_only]
+        say(f"{each.name}: {self.plan.rounds} rounds of {len(members)} contenders")
+        self.cells += each.cells
+        with each.application(self.bench) if each.application else contextlib.nullcontext():
+            rounds.run_load(each, self.bench, members, self.plan, self.results)
+
+    def start_all(self, pairs):
+        running = []
+        with load.echo(self.bench):
+            for pair in pairs:
+                try:
+                    if pair.recipe.name == "direct":
+                        pair.entry = plans.APP
+                    else:
+                        pair.start()
+                    running.append(pair)
+                except NotMeasured as reason:
+                    self.results.skip(pair.name, str(reason))
+        return running
+
+    def targets(self):
+        """Those that the command line, or this CPU, did not rule out."""
+        measured = {cell.name for cell in self.cells}
+        ruled_out = {}
+        for target in targets.ALL:
+            if not set(target.cells) <= measured:
+                why = "their cells were not asked for"
+            elif target.needs_peers and self.args.families is not None:
+                why = "not all peers were asked for"
+            elif target.needs_vaes and not machine.has_vaes():
+                why = "this CPU has no VAES"
+            else:
+                yield target
+                continue
+            ruled_out.setdefault(why, []).append(target.name)
+        for why, names in ruled_out.items():
+            self.results.skip(f"targets ({'; '.join(names)})", why)
+
+    def finish(self):
+        peers = [recipe.name for recipe in self.recipes if recipe.is_peer]
+        table = list(report.rows(self.results, self.cells,
+                                 [recipe.name for recipe in self.recipes]))
+        judged = report.verdicts(self.results, list(self.targets()), peers)
+        return table, judged
+
+
+def main(argv):
+    args = arguments(argv)
+    raise_descriptor_limit()
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="pavise-bench-") as name:
+        directory = pathlib.Path(name)
+        directory.chmod(0o755)
+        run = Run(args, directory)
+        run.prove()
+        run.measure_fresh()
+        run.measure_loads()
+        table, judged = run.finish()
+        took_s = time.monotonic() - begun
+        output.keep(run, table, judged, took_s)
+    if args.output == "json":
+        print(json.dumps(report.as_json(table, judged, run.results.skipped)))
+    else:
+        print("\n".join(output.text(run, table, judged, took_s)))
+    return 1 if any(verdict.met is None for verdict in judged) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,53 @@
+"""HAProxy in TCP mode on both sides."""
+
+from ..recipe import Command, Recipe, not_installed, program
+
+CONFIG = """
+global
+    nbthread 1
+    {tuning}
+    maxconn 8000
+    ssl-default-bind-options ssl-min-ver TLSv1.3
+    ssl-default-server-options ssl-min-ver TLSv1.3
+    ssl-default-bind-ciphersuites TLS_AES_128_GCM_SHA256
+    ssl-default-server-ciphersuites TLS_AES_128_GCM_SHA256
+    ssl-default-bind-curves X25519
+defaults
+    mode tcp
+    timeout connect 5s
+    timeout client 600s
+    timeout server 600s
+listen side
+    bind {listen} {bind_tls}
+    server next {to} {server_tls}
+"""
+
+
+class Haproxy(Recipe):
+    family = "haproxy"
+
+    def __init__(self, buffer_bytes=None):
+        self.name = f"haproxy {buffer_bytes // 1024}k" if buffer_bytes else "haproxy"
+        self.tuning = f"tune.bufsize {buffer_bytes}" if buffer_bytes else ""
+
+    def missing(self):
+        return not_installed("haproxy", "haproxy")
+
+    def command(self, bench, side, listen, **values):
+        path = bench.write(self.file_name(side, listen, "cfg"),
+                           CONFIG.format(listen=listen, tuning=self.tuning, **values))
+        return Command((program("haproxy"), "-db", "-f", path))
+
+    def inside(self, bench, listen, app):
+        own = bench.pki.inside
+        return self.command(
+            bench, "inside", listen, to=app, server_tls="",
+            bind_tls=f"ssl crt {own.combined} ca-file {own.root} verify required")
+
+    def outside(self, bench, listen, peer):
+        own = bench.pki.outside
+        return self.command(
+            bench, "outside", listen, to=peer, bind_tls="",
+            server_tls=f"ssl crt {own.combined} ca-file {own.root} verify required "
+                       f"verifyhost {bench.pki.inside.name} "
+                       f"sni str({bench.pki.inside.name})")

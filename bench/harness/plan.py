@@ -1,0 +1,48 @@
+"""How long and how often is measured, and where the programs and their files are."""
+
+import dataclasses
+import pathlib
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "bench" / "results"
+APP_PORT = 21000  # the application behind every contender, one at a time
+FIRST_PORT = 21100  # below the range that the kernel takes client ports from
+PORTS_EACH = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    name: str
+    rounds: int
+    fewest_rounds: int  # with fewer undisturbed ones a cell is marked
+    cell_s: float
+    open_loop_s: float  # of all rounds together
+    open_loop_rate: int  # messages per second
+    starts: int
+    idle_counts: tuple
+    settle_s: float  # before memory is read
+
+
+FULL = Plan("full", rounds=10, fewest_rounds=5, cell_s=3.0, open_loop_s=60.0, open_loop_rate=5000,
+            starts=20, idle_counts=(200, 1000, 2000, 5000), settle_s=2.0)
+QUICK = Plan("quick", rounds=3, fewest_rounds=2, cell_s=0.3, open_loop_s=5.0, open_loop_rate=5000,
+             starts=3, idle_counts=(200, 2000, 5000), settle_s=0.3)
+SMOKE = Plan("smoke", rounds=1, fewest_rounds=1, cell_s=0.1, open_loop_s=0.1, open_loop_rate=500,
+             starts=1, idle_counts=(20, 40), settle_s=0.05)
+PLANS = {plan.name: plan for plan in (FULL, QUICK, SMOKE)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Address:
+    ip: str
+    port: int
+
+    def __str__(self):
+        return f"{self.ip}:{self.port}"
+
+    @property
+    def pair(self):
+        return self.ip, self.port
+
+
+APP = Address("127.0.0.1", APP_PORT)
