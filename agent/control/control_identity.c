@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/control/control_internal.h"
+#include "agent/control/footprint.h"
 #include "agent/control/identity_source.h"
 #include "base/buf.h"
 #include "base/clock.h"
@@ -169,6 +170,10 @@ static void on_tick(struct ev_loop *loop UNUSED, ev_timer *timer, int events UNU
     control_state_tick(control);
     enum identity_state state = identity_store_state(control->store, now);
     ask_again(control, state);
+    if (state == IDENTITY_VALID && !control->trimmed) {
+        control->trimmed = true; // the start is over
+        footprint_trim();
+    }
     if (!control->said_expired && state == IDENTITY_EXPIRED) {
         control->said_expired = true;
         log_problem("identity_expired", "our certificate has expired and the identity source has "

@@ -61,6 +61,7 @@ struct control {
     ev_timer expiry_tick;
     ev_signal signals[CONTROL_SIGNALS];
     bool said_expired;
+    bool trimmed;           // what only the start needed is given back
     unsigned refused_ticks; // seconds without a valid identity since an update was refused
 };
 
