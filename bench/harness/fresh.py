@@ -10,6 +10,7 @@ from .pair import NotMeasured, Pair, RETRY_S, echoes
 GROUP = "Just started"
 CELLS = (
     Cell(GROUP, "start", "ms", False, scale=1e3),
+    Cell(GROUP, "first byte cold", "us", False, scale=1e6),
     Cell(GROUP, "idle rss", "MB", False, scale=1e-6),
     Cell(GROUP, "idle rss outside", "MB", False, scale=1e-6),
     Cell(GROUP, "idle rss inside", "MB", False, scale=1e-6),
@@ -44,18 +45,36 @@ def as_deployed(recipe, authority):
     return recipe.with_workload_api(authority) if recipe.family == "pavise" else recipe
 
 
+def await_byte(pair):
+    """Tries until a byte has come back; (when the last try began, when it came)."""
+    end = time.monotonic() + 10
+    while True:
+        begun = time.monotonic()
+        if echoes(pair.entry, b"?"):
+            return begun, time.monotonic()
+        pair.check_alive()
+        if time.monotonic() > end:
+            raise NotMeasured(f"{pair.name} did not answer for 10 s after a start")
+        time.sleep(RETRY_S)
+
+
 def start(pair):
     """Seconds from fork to the first byte through both sides, for the outside."""
     pair.start_inside()
     pair.await_listening(pair.tls_entry)
     begun = time.monotonic()
     pair.start_outside()
-    while not echoes(pair.entry, b"?"):
-        pair.check_alive()
-        if time.monotonic() > begun + 10:
-            raise NotMeasured(f"{pair.name} did not answer for 10 s after its start")
-        time.sleep(RETRY_S)
-    return time.monotonic() - begun
+    return await_byte(pair)[1] - begun
+
+
+def first_byte_cold(pair):
+    """Seconds from connect to the first byte when the inside is a new one, which knows neither
+    tunnel nor ticket."""
+    pair.sides["inside"].stop()
+    pair.start_inside()
+    pair.await_listening(pair.tls_entry)
+    begun, came = await_byte(pair)
+    return came - begun
 
 
 def idle_rss(pair, plan):
@@ -83,6 +102,7 @@ def measure(bench, recipe, first_port, plan, with_memory):
         with load.echo(bench):
             values = {"start": start(pair)}
             values.update(idle_rss(pair, plan))
+            values["first byte cold"] = first_byte_cold(pair)
         if with_memory:
             values["memory per idle connection"] = memory_slope(bench, pair, plan)
         return values

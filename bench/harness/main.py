@@ -2,7 +2,9 @@
 
 import argparse
 import contextlib
+import dataclasses
 import json
+import os
 import pathlib
 import random
 import resource
@@ -61,6 +63,16 @@ def plan_of(args):
     return plans.SMOKE if args.smoke else plans.QUICK if args.quick else plans.FULL
 
 
+def tools_of(build):
+    """The programs of a build; ends with a sentence when it lacks one."""
+    tools = Tools(build / "agent/pavise", build / "bench/load/load", build / "bench/load/relay",
+                  build / "bench/load/handshake")
+    for path in dataclasses.astuple(tools):
+        if not os.access(path, os.X_OK):
+            sys.exit(f"bench: there is no program {path}; ./dev bench builds it")
+    return tools
+
+
 def raise_descriptor_limit():
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -69,14 +81,11 @@ def raise_descriptor_limit():
 class Run:
     """One run, step by step."""
 
-    def __init__(self, args, directory):
+    def __init__(self, args, directory, tools):
         self.args = args
         self.plan = plan_of(args)
         self.results = Results()
-        build = args.tools
-        self.bench = Bench(directory, Tools(
-            build / "agent/pavise", build / "bench/load/load", build / "bench/load/relay",
-            build / "bench/load/handshake"))
+        self.bench = Bench(directory, tools)
         self.recipes = list(chosen(args, self.results))
         self.ports = {recipe.name: plans.FIRST_PORT + index * plans.PORTS_EACH
                       for index, recipe in enumerate(ALL)}
@@ -127,19 +136,21 @@ class Run:
         pairs = [Pair(self.bench, recipe, self.ports[recipe.name]) for recipe in self.recipes]
         try:
             running = self.start_all(pairs)
+            runner = rounds.Runner(self.bench, self.plan, self.results)
             for each in LOADS:
                 if self.wanted(each.name):
-                    self.measure_load(each, running)
+                    self.measure_load(runner, each, running)
         finally:
             for pair in pairs:
                 pair.stop()
 
-    def measure_load(self, each, running):
+    def measure_load(self, runner, each, running):
         members = [pair for pair in running if pair.recipe.tls or not each.tls_only]
         say(f"{each.name}: {self.plan.rounds} rounds of {len(members)} contenders")
         self.cells += each.cells
-        with each.application(self.bench) if each.application else contextlib.nullcontext():
-            rounds.run_load(each, self.bench, members, self.plan, self.results)
+        start = each.application or (lambda _: contextlib.nullcontext())
+        with start(self.bench) as application:
+            runner.run(each, members, application)
 
     def start_all(self, pairs):
         running = []
@@ -183,12 +194,13 @@ class Run:
 
 def main(argv):
     args = arguments(argv)
+    tools = tools_of(args.tools)
     raise_descriptor_limit()
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="pavise-bench-") as name:
         directory = pathlib.Path(name)
         directory.chmod(0o755)
-        run = Run(args, directory)
+        run = Run(args, directory, tools)
         run.prove()
         run.measure_fresh()
         run.measure_loads()

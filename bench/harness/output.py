@@ -48,9 +48,7 @@ def page(run, table, judged, took_s):
 
 
 def notes(results):
-    for name, numbers in results.disturbed.items():
-        for number, why in sorted(numbers.items()):
-            yield f"disturbed: {name}, round {number + 1}: {why}"
+    yield from results.notes
     for what, why in results.skipped:
         yield f"not measured: {what}: {why}"
 
@@ -60,7 +58,7 @@ def keep(run, table, judged, took_s):
     plans.RESULTS.mkdir(exist_ok=True)
     stamp = time.strftime("%Y%m%d-%H%M%S")
     everything = {"machine": machine.describe(), "plan": run.plan.name,
-                  "values": run.results.values, "disturbed": run.results.disturbed,
+                  "values": run.results.values, "notes": run.results.notes,
                   **report.as_json(table, judged, run.results.skipped)}
     (plans.RESULTS / f"{stamp}.json").write_text(json.dumps(everything, indent=1) + "\n",
                                                  encoding="utf-8")

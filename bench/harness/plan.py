@@ -14,21 +14,22 @@ PORTS_EACH = 10
 class Plan:
     name: str
     rounds: int
-    fewest_rounds: int  # with fewer undisturbed ones a cell is marked
+    fewest_rounds: int  # that have to be left for disturbed ones to be dropped
     cell_s: float
     open_loop_s: float  # of all rounds together
     open_loop_rate: int  # messages per second
     starts: int
     idle_counts: tuple
     settle_s: float  # before memory is read
+    repeat_s: float  # for measurements that others disturbed, in the whole run
 
 
 FULL = Plan("full", rounds=10, fewest_rounds=5, cell_s=3.0, open_loop_s=60.0, open_loop_rate=5000,
-            starts=20, idle_counts=(200, 1000, 2000, 5000), settle_s=2.0)
+            starts=20, idle_counts=(200, 1000, 2000, 5000), settle_s=2.0, repeat_s=1200)
 QUICK = Plan("quick", rounds=3, fewest_rounds=2, cell_s=0.3, open_loop_s=5.0, open_loop_rate=5000,
-             starts=3, idle_counts=(200, 2000, 5000), settle_s=0.3)
+             starts=3, idle_counts=(200, 1000), settle_s=0.2, repeat_s=20)
 SMOKE = Plan("smoke", rounds=1, fewest_rounds=1, cell_s=0.1, open_loop_s=0.1, open_loop_rate=500,
-             starts=1, idle_counts=(20, 40), settle_s=0.05)
+             starts=1, idle_counts=(20, 40), settle_s=0.05, repeat_s=0)
 PLANS = {plan.name: plan for plan in (FULL, QUICK, SMOKE)}
 
 

@@ -35,11 +35,21 @@ static void finish(struct bulk_flow *flow) {
     loop_set(&flow->bulk->loop, &flow->watch, 0);
 }
 
+// The client ends a stream first, in either direction: a tunnel of Envoy resets streams that the
+// application ends, and what is under way is lost.
+static void end_sender(struct bulk_flow *flow, uint32_t events) {
+    if (flow->bulk->options->down && (events & (EPOLLIN | EPOLLERR)) == 0) {
+        loop_set(&flow->bulk->loop, &flow->watch, EPOLLIN);
+        return;
+    }
+    finish(flow);
+}
+
 static void on_sender(struct watch *watch, uint32_t events) {
     struct bulk_flow *flow = WATCHED(watch, struct bulk_flow, watch);
     struct bulk *bulk = flow->bulk;
-    if (bulk->is_over && (events & EPOLLERR) == 0) {
-        finish(flow);
+    if (bulk->is_over) {
+        end_sender(flow, events);
         return;
     }
     size_t len = ENDPOINT_BUFFER;
@@ -93,6 +103,9 @@ static void run_until(struct bulk *bulk, int64_t end_ns) {
 
 static void drain(struct bulk *bulk) {
     bulk->is_over = true;
+    for (unsigned i = 0; bulk->options->down && i < bulk->options->streams; i++) {
+        shutdown(bulk->flows[i].watch.fd, SHUT_WR); // the clients were the first to be added
+    }
     int64_t end_ns = loop_now_ns() + DRAIN_NS;
     while (bulk->num_received < bulk->options->streams) {
         if (loop_now_ns() > end_ns) {

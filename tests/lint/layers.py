@@ -28,6 +28,8 @@ LAYERS = {
     "authority": LOWER,
     # main.c alone sees the commands and the authority's one function.
     "agent": {"agent/command", "authority"},
+    # The load knows nothing of what it measures.
+    "bench/load": {"base"},
 }
 LAYERS.update({folder: {"base", "certmgr"} | {f"agent/{n}" for n in names}
                for folder, names in AGENT.items()})
@@ -65,7 +67,7 @@ LOG_CALL = r"\blog_(begin|text|bytes|u64|i64|end|msg)\("
 
 def layers(files):
     for file in files:
-        if not file.is_product():
+        if not file.is_layered():
             continue
         allowed = LAYERS.get(file.folder)
         if allowed is None:
@@ -133,7 +135,7 @@ def exports(files):
             types.setdefault(file.folder, set()).update(
                 match.group(1) for _, match in file.matches(r"^(?:struct|enum) (\w+) \{"))
     for file in files:
-        if not file.is_product() or not file.path.endswith(".c"):
+        if not file.is_layered() or not file.path.endswith(".c"):
             continue
         parts = file.stem.split("_")
         leads = {"_".join(parts[:n]) for n in range(1, len(parts) + 1)}

@@ -100,6 +100,8 @@ def test_layers(monkeypatch):
     status = '#include "agent/worker/worker.h"\n'
     assert breaches(monkeypatch, layers.layers, status, "agent/status/status.c") == [1]
     assert breaches(monkeypatch, layers.layers, "", "agent/new/new.c") == [1]
+    assert breaches(monkeypatch, layers.layers, status, "bench/load/bulk.c") == [1]
+    assert breaches(monkeypatch, layers.layers, '#include "bench/load/loop.h"\n') == [1]
 
 
 def test_internal_headers(monkeypatch):

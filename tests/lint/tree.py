@@ -31,6 +31,8 @@ TESTED_ELSEWHERE = [
     (r"agent/command/intercept\.c", "tests/e2e/test_intercept.py"),
     (r"agent/main\.c|agent/command/agent\.c|agent/control/control\w*\.c|agent/relay/leg_tls\.c|"
      r"agent/worker/(conn|worker)\w*\.c", "tests/e2e/conftest.py"),
+    # Programs that the benchmark runs: a short round of it does, too.
+    (r"bench/load/\w+\.c", "tests/bench/test_smoke.py"),
 ]
 
 TEXT = (".c", ".h", ".def", ".py", ".sh", ".bzl", ".bazel", ".md", ".yaml", ".yml", ".json",
@@ -61,7 +63,7 @@ def tests_exist(files):
     tests = {file.stem[:-len("_test")] for file in files
              if file.path.startswith("tests/") and file.stem.endswith("_test")}
     for file in files:
-        if not file.is_product() or not file.path.endswith(".c") or has_test(file.stem, tests):
+        if not file.is_layered() or not file.path.endswith(".c") or has_test(file.stem, tests):
             continue
         if not tested_elsewhere(file.path):
             yield (file.path, 1, f"no tests/**/{file.stem}_test.c, and no reason for that in "

@@ -1,7 +1,7 @@
+#include "bench/load/loads.h"
+
 #include <inttypes.h>
 #include <stdio.h>
-
-#include "bench/load/loads.h"
 
 void loads_print_latency(const char *name, const struct histogram *histogram) {
     uint64_t count = histogram->count;
