@@ -6,7 +6,8 @@
 #include "agent/tunnel/tunnel.h"
 
 #define POOL_BUCKETS 256
-#define POOL_MAX_PER_KEY 16 // tunnels to one peer; more only when the others are full
+#define POOL_MAX_PER_KEY 16  // tunnels to one peer; more only when the others are full
+#define POOL_MAX_CONGESTED 4 // opened because the others are congested
 
 struct pool {
     struct tunnel_env *env;
@@ -15,8 +16,9 @@ struct pool {
 
 void pool_init(struct pool *pool, struct tunnel_env *env);
 
-// A tunnel that is usable at `now_s` (Unix seconds), or one on its way (tunnel_wait for it), or a
-// new one. One attempt per key at a time. NULL: `failure` says why. `*reused` when it was there.
+// The tunnel usable at `now_s` (Unix seconds) in which a new stream waits least, or one on its way
+// (tunnel_wait for it), or a new one. One attempt per key at a time. When all are congested another
+// one is opened beside them. NULL: `failure` says why. `*reused` when it was there.
 struct tunnel *pool_get(struct pool *pool, const struct tunnel_target *target, int64_t now_s,
                         bool *reused, struct tunnel_failure *failure);
 

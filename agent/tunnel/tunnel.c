@@ -161,6 +161,15 @@ bool tunnel_is_usable(const struct tunnel *tunnel, int64_t now_s) {
            h2_session_has_room(tunnel->session);
 }
 
+bool tunnel_is_congested(const struct tunnel *tunnel) {
+    return tunnel->full_since_ms != 0 && !list_is_empty(&tunnel->legs) &&
+           clock_mono_ms() - tunnel->full_since_ms >= TUNNEL_CONGESTED_MS;
+}
+
+size_t tunnel_num_queued(const struct tunnel *tunnel) {
+    return buf_span(&tunnel->overflow).len + tls_stream_backlog(tunnel->link.stream).len;
+}
+
 void tunnel_retire(struct tunnel *tunnel) {
     if (tunnel->state != TUNNEL_READY) {
         return;
@@ -229,6 +238,11 @@ static void settle(struct tunnel *tunnel) {
     // Nothing more can be sent on one that is unsendable: reading it finds its end.
     bool has_room =
         tunnel->session != NULL && !tunnel->link.unsendable && !tls_link_wants_write(&tunnel->link);
+    if (has_room) {
+        tunnel->full_since_ms = 0;
+    } else if (tunnel->full_since_ms == 0) {
+        tunnel->full_since_ms = clock_mono_ms();
+    }
     if (has_room && tunnel->refused) {
         tunnel->refused = false;
         leg_stream_wake_full(tunnel);

@@ -15,6 +15,7 @@
 #define TUNNEL_DEAD_MS 20000
 #define TUNNEL_DELIVERY_POLL_MS 20
 #define TUNNEL_IDLE_MS (5 * 60 * 1000)
+#define TUNNEL_CONGESTED_MS 10
 #define TUNNEL_OVERFLOW_MAX (1024 * 1024) // control frames that a peer does not read
 
 enum tunnel_state {
@@ -51,6 +52,7 @@ struct tunnel {
     int64_t verified_at_s; // wall clock
     int64_t last_pong_ms;  // monotonic
     int64_t idle_since_ms; // monotonic; 0 while there are streams
+    int64_t full_since_ms; // monotonic; 0 while everything that was sealed has left
     uint64_t streams_total;
     bool refused;     // DATA found no room: wake the full legs when there is some
     bool said_goaway; // server: the last stream was named
@@ -68,6 +70,11 @@ void tunnel_unwait(struct tunnel_waiter *waiter);
 
 // Takes new streams now: ready, with room, nothing expired (Unix seconds).
 bool tunnel_is_usable(const struct tunnel *tunnel, int64_t now_s);
+// Has not been able to send all it had for a while, with streams on it: one congestion window is
+// the limit, and a new stream would wait behind all of them.
+bool tunnel_is_congested(const struct tunnel *tunnel);
+// Bytes that wait for the socket.
+size_t tunnel_num_queued(const struct tunnel *tunnel);
 // Nothing of ours is on its way: closing it loses nothing.
 bool tunnel_is_delivered(const struct tunnel *tunnel);
 // The peer, once verified; else NULL.

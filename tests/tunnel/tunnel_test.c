@@ -295,6 +295,42 @@ static void test_the_pool_makes_one_attempt_for_all_who_wait(void **state) {
     tunnel_pair_free(pair);
 }
 
+static void congest(struct tunnel *const *tunnels, int num) {
+    for (int i = 0; i < num; i++) {
+        tunnels[i]->full_since_ms = 1;
+    }
+}
+
+// One congestion window is the limit: bulk in one tunnel does not hold up who comes later.
+static void test_congested_tunnels_get_company(void **state) {
+    (void)state;
+    struct tunnel_pair *pair = new_pair(WEB, DB);
+    struct caller callers[POOL_MAX_CONGESTED];
+    struct tunnel *tunnels[POOL_MAX_CONGESTED];
+    for (int i = 0; i < POOL_MAX_CONGESTED; i++) {
+        congest(tunnels, i);
+        tunnels[i] = tunnel_pair_get(pair); // not waited for: a stream goes the old way
+        tunnel_pair_run_until(pair, &pair->client.num_opened, i + 1);
+        congest(tunnels, i);
+        tunnels[i] = tunnel_pair_get(pair);
+        assert_false(tunnel_is_congested(tunnels[i])); // the new one
+        tunnels[i]->full_since_ms = 1;
+        assert_false(tunnel_is_congested(tunnels[i])); // it holds up nobody
+        call(pair, &callers[i], tunnels[i]);
+        assert_true(tunnel_is_congested(tunnels[i]));
+        tunnel_pair_settle(pair);
+        assert_false(tunnel_is_congested(tunnels[i])); // all has left
+    }
+    congest(tunnels, POOL_MAX_CONGESTED);
+    assert_true(tunnel_is_congested(tunnel_pair_get(pair)));
+    tunnel_pair_settle(pair);
+    assert_int_equal(pair->client.num_opened, POOL_MAX_CONGESTED);
+    for (int i = 0; i < POOL_MAX_CONGESTED; i++) {
+        callers[i].leg.leg.ops->reset(&callers[i].leg.leg);
+    }
+    tunnel_pair_free(pair);
+}
+
 static void test_another_identity_is_another_tunnel(void **state) {
     (void)state;
     struct tunnel_pair *pair = new_pair(WEB, DB);
@@ -335,6 +371,7 @@ int main(void) {
         cmocka_unit_test(test_tunnels_that_end_leave_room_for_others),
         cmocka_unit_test(test_the_end_of_a_tunnel_fails_its_streams),
         cmocka_unit_test(test_the_pool_makes_one_attempt_for_all_who_wait),
+        cmocka_unit_test(test_congested_tunnels_get_company),
         cmocka_unit_test(test_another_identity_is_another_tunnel),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
