@@ -8,6 +8,8 @@ LOWER = {"base", "proto", "certmgr"}
 AGENT = {
     "agent/observe": set(),
     "agent/config": set(),
+    # Protocol code without I/O: what TLS found out comes in plain structs.
+    "agent/http": set(),
     "agent/net": set(),
     "agent/policy": {"config"},
     "agent/mesh": {"observe"},
@@ -44,6 +46,7 @@ DOORS = [
     (r"jansson\.h$", ["agent/config/config_json.c", "agent/status/render_json.c",
                       "agent/command/status_table.c"]),
     (r"http_parser\.h$", ["agent/status/http_message.c"]),
+    (r"pcre2\.h$", ["agent/http/uri_patterns.c"]),
     (r"ares\.h$", ["certmgr/resolve.c"]),
     (r"ev\.h$", ["agent/control/control_internal.h", "agent/relay/leg_socket.h",
                  "agent/relay/leg_tls.h", "agent/status/http_connection.c",
@@ -53,11 +56,12 @@ DOORS = [
     (r"openssl/ssl\.h$", ["agent/tls/*", "certmgr/tls_client.c", "certmgr/tls_pump.c",
                          "authority/tls_front.c"]),
     # X.509, keys and digests: where certificates are read, made and judged.
-    (r"openssl/", ["agent/tls/*", "authority/ca*", "authority/certificate.*",
-                   "authority/csr_service.c", "authority/tls_front.*", "authority/tokens.c",
-                   "certmgr/bundle.*", "certmgr/csr.*", "certmgr/identity_store.c",
-                   "certmgr/leaf_rules.*", "certmgr/pem.c", "certmgr/revocation.*",
-                   "certmgr/svid.*", "certmgr/tls_*", "certmgr/verify*", "certmgr/x509_der.*"]),
+    (r"openssl/", ["agent/http/client_headers.c", "agent/tls/*", "authority/ca*",
+                   "authority/certificate.*", "authority/csr_service.c", "authority/tls_front.*",
+                   "authority/tokens.c", "certmgr/bundle.*", "certmgr/csr.*",
+                   "certmgr/identity_store.c", "certmgr/leaf_rules.*", "certmgr/pem.c",
+                   "certmgr/revocation.*", "certmgr/svid.*", "certmgr/tls_*", "certmgr/verify*",
+                   "certmgr/x509_der.*"]),
 ]
 # Who may write log lines; everything else returns what happened.
 LOGGERS = re.compile(r"agent/(worker|command|control)/|agent/main\.c$|base/log\.[ch]$|"
