@@ -11,6 +11,7 @@
 #include "base/log.h"
 
 #define ASK_AGAIN_TICKS 10
+#define TRIM_AFTER_S 0.1
 
 static void log_identity(const struct identity *identity, const struct identity_store *store) {
     struct svid *svid = identity_svid(identity);
@@ -57,10 +58,17 @@ static void use_identity(struct control *control, struct identity *identity) {
     control->context = context;
     identity_unref(control->last_identity);
     control->last_identity = identity_ref(identity);
+    if (control->identity_changed_at_ms == 0) {
+        ev_timer_start(control->loop, &control->trim);
+    }
     control->identity_changed_at_ms = clock_wall_ms();
     control->said_expired = false;
     log_identity(identity, control->store);
     control_command_workers(control);
+}
+
+static void on_trim(struct ev_loop *loop UNUSED, ev_timer *timer UNUSED, int events UNUSED) {
+    footprint_trim();
 }
 
 static void drop_identity(struct control *control) {
@@ -170,10 +178,6 @@ static void on_tick(struct ev_loop *loop UNUSED, ev_timer *timer, int events UNU
     control_state_tick(control);
     enum identity_state state = identity_store_state(control->store, now);
     ask_again(control, state);
-    if (state == IDENTITY_VALID && !control->trimmed) {
-        control->trimmed = true; // the start is over
-        footprint_trim();
-    }
     if (!control->said_expired && state == IDENTITY_EXPIRED) {
         control->said_expired = true;
         log_problem("identity_expired", "our certificate has expired and the identity source has "
@@ -217,6 +221,7 @@ bool control_identity_start(struct control *control, struct err *err) {
     ev_async_start(control->loop, &control->source_wake);
     ev_timer_init(&control->expiry_tick, on_tick, 1, 1);
     control->expiry_tick.data = control;
+    ev_timer_init(&control->trim, on_trim, TRIM_AFTER_S, 0);
     ev_timer_start(control->loop, &control->expiry_tick);
     control->intake = intake_start(control, identity, err);
     return control->intake != NULL;

@@ -59,9 +59,9 @@ struct control {
     ev_async idle_wake;   // a worker saw the last connection end
     ev_timer drain_timer;
     ev_timer expiry_tick;
+    ev_timer trim; // once, when the start is over: what only it needed is given back
     ev_signal signals[CONTROL_SIGNALS];
     bool said_expired;
-    bool trimmed;           // what only the start needed is given back
     unsigned refused_ticks; // seconds without a valid identity since an update was refused
 };
 
