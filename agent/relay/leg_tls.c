@@ -1,9 +1,20 @@
 #include "agent/relay/leg_tls.h"
 
+#include <string.h>
+
 #include "agent/net/socket.h"
 
 static struct leg_tls *self_of(struct leg *leg) {
     return (struct leg_tls *)(void *)leg;
+}
+
+_Static_assert(TLS_MAX_RUNS <= LEG_MAX_RUNS && TLS_PLAIN_HEADROOM >= LEG_HEADROOM,
+               "what a link reads can be offered as it is");
+
+static void offer(const struct tls_runs *runs, struct leg_runs *out) {
+    out->num = runs->num;
+    out->len = runs->len;
+    memcpy(out->run, runs->run, (size_t)runs->num * sizeof(runs->run[0]));
 }
 
 static enum leg_status peek(struct leg *leg, struct leg_runs *out) {
@@ -12,13 +23,10 @@ static enum leg_status peek(struct leg *leg, struct leg_runs *out) {
         held_offer(&self->held, out);
         return LEG_OK;
     }
-    struct tls_turn *turn = self->link.turn;
-    size_t got = 0;
-    switch (tls_link_read(&self->link, turn->plain, sizeof(turn->plain), &got)) {
+    struct tls_runs runs;
+    switch (tls_link_read_runs(&self->link, &runs)) {
     case TLS_OK:
-        out->run[0] = (struct iovec){.iov_base = turn->plain, .iov_len = got};
-        out->num = 1;
-        out->len = got;
+        offer(&runs, out);
         return LEG_OK;
     case TLS_AGAIN:
         return LEG_AGAIN;

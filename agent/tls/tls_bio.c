@@ -25,21 +25,30 @@ static int bio_read(BIO *handle, char *out, int cap) {
     return (int)len;
 }
 
-// All or nothing. What BoringSSL says by itself (handshake flights, alerts) may find the scratch
-// full: then everything moves to the backlog, because the backlog is sent first.
-static bool bio_put(struct tls_bio *bio, const void *bytes, size_t len) {
+uint8_t *tls_bio_reserve(struct tls_bio *bio, size_t len) {
     struct tls_scratch *scratch = bio->scratch;
+    if (bio->is_out_of_memory) {
+        return NULL;
+    }
     if (scratch != NULL && bio->backlog.len == 0) {
         if (len <= TLS_SCRATCH_SIZE - scratch->len) {
-            memcpy(scratch->bytes + scratch->len, bytes, len);
-            scratch->len += len;
-            return true;
+            return scratch->bytes + scratch->len;
         }
         if (!tls_bio_keep(bio, span_of(scratch->bytes, scratch->len))) {
-            return false;
+            return NULL;
         }
     }
-    return buf_append(&bio->backlog, bytes, len);
+    uint8_t *out = buf_reserve(&bio->backlog, len);
+    bio->is_out_of_memory = out == NULL;
+    return out;
+}
+
+void tls_bio_commit(struct tls_bio *bio, size_t len) {
+    if (bio->scratch != NULL && bio->backlog.len == 0) {
+        bio->scratch->len += len;
+    } else {
+        buf_commit(&bio->backlog, len);
+    }
 }
 
 static int bio_write(BIO *handle, const char *bytes, int len) {
@@ -48,10 +57,12 @@ static int bio_write(BIO *handle, const char *bytes, int len) {
     if (len <= 0) {
         return 0;
     }
-    if (bio->is_out_of_memory || !bio_put(bio, bytes, (size_t)len)) {
-        bio->is_out_of_memory = true;
+    uint8_t *out = tls_bio_reserve(bio, (size_t)len);
+    if (out == NULL) {
         return -1;
     }
+    memcpy(out, bytes, (size_t)len);
+    tls_bio_commit(bio, (size_t)len);
     return len;
 }
 

@@ -1,6 +1,6 @@
-// The transport that BoringSSL sees: it reads from a span that the caller feeds, and writes to the
-// worker's scratch or, when that cannot be, to a backlog on the heap. No I/O here.
-// Embedded in its tls_stream; one owner, not thread-safe.
+// The transport that BoringSSL and our record layer see: they read from a span that the caller
+// feeds, and write to the worker's scratch or, when that cannot be, to a backlog on the heap. No
+// I/O here. Embedded in its tls_stream; one owner, not thread-safe.
 #ifndef AGENT_TLS_TLS_BIO_H
 #define AGENT_TLS_TLS_BIO_H
 
@@ -16,7 +16,7 @@
 #include "base/span.h"
 
 struct tls_bio {
-    struct span fed;             // not yet consumed
+    struct span fed;             // not yet consumed; our record layer opens records in it
     struct tls_scratch *scratch; // NULL while detached
     struct buf backlog;    // sent before the scratch: bytes in it mean that the scratch is empty
     bool input_ended;      // the transport has ended; nothing comes after `fed`
@@ -31,6 +31,12 @@ MUST_USE BIO *tls_bio_open(struct tls_bio *bio);
 
 // May `len` more sealed bytes be produced now? BoringSSL's own messages do not ask.
 bool tls_bio_has_room(const struct tls_bio *bio, size_t len);
+// Room for `len` bytes that go out behind everything written before; NULL when memory is short.
+// What is said without asking for room (handshake flights, alerts) may find the scratch full: then
+// everything moves to the backlog, because the backlog is sent first.
+MUST_USE uint8_t *tls_bio_reserve(struct tls_bio *bio, size_t len);
+// All of the bytes reserved are written.
+void tls_bio_commit(struct tls_bio *bio, size_t len);
 // Puts bytes behind the backlog and empties the scratch.
 MUST_USE bool tls_bio_keep(struct tls_bio *bio, struct span unsent);
 

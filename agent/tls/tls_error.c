@@ -145,3 +145,8 @@ void tls_error_take(struct tls_error *out, bool in_handshake) {
     describe(out, pick_code(), in_handshake);
     ERR_clear_error();
 }
+
+void tls_error_of_alert(struct tls_error *out, int code) {
+    *out = (struct tls_error){0};
+    describe_alert(out, code);
+}

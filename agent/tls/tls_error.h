@@ -17,4 +17,7 @@ struct tls_error {
 // sharpens the wording.
 void tls_error_take(struct tls_error *out, bool in_handshake);
 
+// Describes a fatal alert that came, by its code.
+void tls_error_of_alert(struct tls_error *out, int code);
+
 #endif

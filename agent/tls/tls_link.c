@@ -12,12 +12,17 @@ void tls_link_init(struct tls_link *link, struct tls_turn *turn, struct tls_stre
     *link = (struct tls_link){.stream = stream, .fd = fd, .turn = turn};
 }
 
+static void let_input_go(struct tls_link *link) {
+    link->turn->input_holder = NULL;
+    if (link->displaced != NULL) {
+        link->displaced(link);
+    }
+}
+
 // Copies the ciphertext that the stream has not consumed out of the shared input area.
 static void put_input_away(struct tls_link *link) {
     struct span rest = tls_stream_unread(link->stream);
-    if (link->turn->input_holder == link) {
-        link->turn->input_holder = NULL;
-    }
+    let_input_go(link);
     if (rest.len > 0 && !buf_append(&link->carry, rest.ptr, rest.len)) {
         link->broken = true;
     }
@@ -101,22 +106,15 @@ enum tls_status tls_link_handshake(struct tls_link *link) {
     return status == TLS_AGAIN && link->broken ? TLS_FAILED : status;
 }
 
-enum tls_status tls_link_read(struct tls_link *link, uint8_t *out, size_t cap, size_t *n) {
+enum tls_status tls_link_read_runs(struct tls_link *link, struct tls_runs *out) {
+    struct tls_turn *turn = link->turn;
+    struct iovec room = {.iov_base = turn->plain, .iov_len = sizeof(turn->plain)};
     hold_input(link);
-    hold_output(link); // for alerts and KeyUpdate answers
-    *n = 0;
-    enum tls_status status = TLS_OK;
-    while (cap - *n >= 16384 && status == TLS_OK) {
-        size_t got = 0;
-        status = tls_stream_read(link->stream, out + *n, cap - *n, &got);
-        *n += status == TLS_OK ? got : 0;
-        if (status == TLS_AGAIN && *n == 0 && fill(link)) {
-            status = TLS_OK;
-        }
-    }
-    if (*n > 0) {
-        return TLS_OK; // whatever ended the loop is found again by the next read
-    }
+    hold_output(link); // for alerts
+    enum tls_status status;
+    do {
+        status = tls_stream_read_runs(link->stream, room, out);
+    } while (status == TLS_AGAIN && fill(link));
     return status == TLS_AGAIN && link->broken ? TLS_FAILED : status;
 }
 
@@ -193,7 +191,7 @@ void tls_turn_flush(struct tls_turn *turn) {
 
 static void leave_turn(struct tls_link *link) {
     if (link->turn->input_holder == link) {
-        link->turn->input_holder = NULL;
+        let_input_go(link);
     }
     if (link->turn->output_holder == link) {
         link->turn->output_holder = NULL;

@@ -16,6 +16,7 @@
 #define TLS_INPUT_SIZE (256 * 1024)
 // Ciphertext kept for a reader that has no room: one recv behind a part of a record.
 #define TLS_CARRY_MAX (TLS_INPUT_SIZE + 32 * 1024)
+// Bytes in front of each run that tls_link_read_runs gives; the caller may overwrite them.
 #define TLS_PLAIN_HEADROOM 16
 
 struct tls_link;
@@ -24,9 +25,10 @@ struct tls_turn { // one per worker
     struct tls_link *input_holder;
     struct tls_link *output_holder;
     struct tls_scratch output;
+    uint8_t input_headroom[TLS_PLAIN_HEADROOM];
     uint8_t input[TLS_CARRY_MAX + TLS_INPUT_SIZE];
     uint8_t plain_headroom[TLS_PLAIN_HEADROOM];
-    uint8_t plain[TLS_INPUT_SIZE]; // for tls_link_read's callers
+    uint8_t plain[TLS_INPUT_SIZE]; // what the library decrypted, where it does the records
 };
 
 struct tls_link {
@@ -38,6 +40,8 @@ struct tls_link {
     bool unsendable;           // a send failed; what the peer sent before may still be there
     struct tls_turn *turn;
     struct buf carry; // ciphertext between turns
+    // The link loses the input area: what the last read gave ends with this call. NULL: no matter.
+    void (*displaced)(struct tls_link *link);
 };
 
 // Takes `stream` and `fd`.
@@ -55,8 +59,9 @@ void tls_link_enough(struct tls_link *link);
 
 // The stream's handshake and reads, with recv as needed. TLS_AGAIN: wait for readable.
 enum tls_status tls_link_handshake(struct tls_link *link);
-// Fills `out` (at least 16384) with as many records as fit and are there; `*n` bytes on TLS_OK.
-enum tls_status tls_link_read(struct tls_link *link, uint8_t *out, size_t cap, size_t *n);
+// Gives as many records as are there, in place: at least one run on TLS_OK. They are valid until
+// the next read of this link, or until `displaced` has returned.
+enum tls_status tls_link_read_runs(struct tls_link *link, struct tls_runs *out);
 // Seals; sends when the scratch is full. `*n` may be short; TLS_AGAIN when nothing was taken.
 enum tls_status tls_link_write(struct tls_link *link, const uint8_t *bytes, size_t len, size_t *n);
 void tls_link_close_notify(struct tls_link *link);

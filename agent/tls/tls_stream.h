@@ -1,12 +1,14 @@
-// One TLS connection without I/O: ciphertext in, plaintext out, and back. BoringSSL reads from a
-// span that the caller feeds and writes into the worker's scratch, so one recv brings many records
-// and one send carries many (performance.md 2.1). Not thread-safe; one owner.
+// One TLS connection without I/O: ciphertext in, plaintext out, and back. Records are read from a
+// span that the caller feeds and written into the worker's scratch, so one recv brings many of them
+// and one send carries many. BoringSSL does the handshake; after it, in TLS 1.3, our own record
+// layer does the rest and opens records where they stand. Not thread-safe; one owner.
 #ifndef AGENT_TLS_TLS_STREAM_H
 #define AGENT_TLS_TLS_STREAM_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 #include <openssl/base.h>
 
@@ -45,8 +47,9 @@ struct tls_stream *tls_stream_new(struct tls_context *context, enum tls_use use,
 void tls_stream_free(struct tls_stream *stream);
 OWN_DEFINE(struct tls_stream, tls_stream_free)
 
-// Input. `ciphertext` is borrowed until the turn ends; it replaces what was fed before, so feed
-// what tls_stream_unread left first (the caller keeps those bytes between turns).
+// Input. `ciphertext` is borrowed until the turn ends, and opened in place: the caller's bytes are
+// overwritten as they are consumed. It replaces what was fed before, so feed what tls_stream_unread
+// left first (the caller keeps those bytes, a part of a record at least, between turns).
 void tls_stream_feed(struct tls_stream *stream, struct span ciphertext);
 struct span tls_stream_unread(const struct tls_stream *stream); // fed, not yet consumed
 // The transport has ended: reads give TLS_TRUNCATED once the input is used up without close_notify.
@@ -68,6 +71,18 @@ enum tls_status tls_stream_handshake(struct tls_stream *stream);
 // Reads as many whole records as fit; `*n` bytes on TLS_OK (at least 1). Room of 16384 never
 // splits.
 enum tls_status tls_stream_read(struct tls_stream *stream, uint8_t *out, size_t cap, size_t *n);
+
+#define TLS_MAX_RUNS 32
+struct tls_runs { // plaintext, in order
+    struct iovec run[TLS_MAX_RUNS];
+    int num;
+    size_t len; // in all
+};
+// Reads without copying: on TLS_OK at least one run, of one record each, in what was fed; valid,
+// and the caller's to overwrite with 16 bytes in front of each, until the next feed. Where the
+// library does the records it is one run in `room` (at least 16384).
+enum tls_status tls_stream_read_runs(struct tls_stream *stream, struct iovec room,
+                                     struct tls_runs *out);
 // Seals up to `len` bytes into records of 16384; `*n` (may be short) on TLS_OK. TLS_AGAIN when the
 // scratch has no room for another record, or the backlog is over TLS_BACKLOG_MAX.
 enum tls_status tls_stream_write(struct tls_stream *stream, const uint8_t *bytes, size_t len,
@@ -75,6 +90,9 @@ enum tls_status tls_stream_write(struct tls_stream *stream, const uint8_t *bytes
 // A TLS 1.3 stream changes its key after this many records (AES-GCM's limit is 2^24.5); the default
 // is 2^23. For tests.
 void tls_stream_set_key_update_after(struct tls_stream *stream, uint64_t num_records);
+// SSL_read and SSL_write do the records of this stream; call it before the first of them. For
+// tests: the library is what our record layer is compared with.
+void tls_stream_keep_library(struct tls_stream *stream);
 // Queues close_notify (once); nothing is written afterwards, reading goes on.
 void tls_stream_close_notify(struct tls_stream *stream);
 
@@ -94,7 +112,7 @@ enum verify_result tls_stream_reverify(const struct tls_stream *stream,
                                        const struct identity *identity, int64_t now,
                                        struct err *err);
 bool tls_stream_is_resumed(const struct tls_stream *stream);     // no certificate crossed the wire
-const char *tls_stream_version(const struct tls_stream *stream); // "TLSv1.3"; static text
+const char *tls_stream_version(const struct tls_stream *stream); // "TLSv1.3"; static; "" before
 const char *tls_stream_cipher(const struct tls_stream *stream);  // "TLS_AES_128_GCM_SHA256"
 const char *tls_stream_group(const struct tls_stream *stream);   // "X25519"; "" before
 

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include <openssl/err.h>
-#include <openssl/pool.h>
 
 #include "base/clock.h"
 #include "base/span.h"
@@ -42,9 +41,9 @@ static uint8_t alert_for(enum verify_result result) {
     return SSL_AD_BAD_CERTIFICATE;
 }
 
-enum verify_result tls_verify_chain(const struct tls_verifier *verifier, const SSL *ssl,
+enum verify_result tls_verify_chain(const struct tls_verifier *verifier,
+                                    const STACK_OF(CRYPTO_BUFFER) * presented,
                                     struct tls_judge judge, struct peer *out, struct err *err) {
-    const STACK_OF(CRYPTO_BUFFER) *presented = SSL_get0_peer_certificates(ssl);
     size_t num = presented == NULL ? 0 : sk_CRYPTO_BUFFER_num(presented);
     if (num == 0) {
         ERR_SET(err, ERR_INPUT, "%s", verify_result_sentence(VERIFY_NO_CERTIFICATE));
@@ -101,8 +100,9 @@ static void limit_session(const struct tls_verifier *verifier, SSL *ssl, int64_t
 static enum ssl_verify_result_t judge(struct tls_verifier *verifier, SSL *ssl, uint8_t *out_alert) {
     struct err err = {0};
     int64_t now = clock_wall_s();
-    verifier->result = tls_verify_chain(verifier, ssl, (struct tls_judge){verifier->identity, now},
-                                        &verifier->peer, &err);
+    verifier->result =
+        tls_verify_chain(verifier, SSL_get0_peer_certificates(ssl),
+                         (struct tls_judge){verifier->identity, now}, &verifier->peer, &err);
     if (verifier->result != VERIFY_OK) {
         keep_detail(verifier,
                     err.msg[0] != '\0' ? err.msg : verify_result_sentence(verifier->result));

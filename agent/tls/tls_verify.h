@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <openssl/pool.h>
 #include <openssl/ssl.h>
 
 #include "agent/tls/session_cache.h"
@@ -49,8 +50,9 @@ struct tls_judge {
     const struct identity *identity;
     int64_t now; // Unix seconds
 };
-// Verifies the chain that `ssl` holds. `err` may be NULL.
-enum verify_result tls_verify_chain(const struct tls_verifier *verifier, const SSL *ssl,
+// Verifies the chain that the peer presented; NULL: it presented none. `err` may be NULL.
+enum verify_result tls_verify_chain(const struct tls_verifier *verifier,
+                                    const STACK_OF(CRYPTO_BUFFER) * presented,
                                     struct tls_judge judge, struct peer *out,
                                     struct err *err) MUST_USE;
 

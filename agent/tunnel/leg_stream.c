@@ -16,6 +16,28 @@ static void touch(struct leg_stream *self) {
     }
 }
 
+static struct leg_runs *borrow_runs(struct tunnel_env *env) {
+    for (int i = 0; i < TUNNEL_RUNS; i++) {
+        if (!env->runs_lent[i]) {
+            env->runs_lent[i] = true;
+            env->runs[i].num = 0;
+            env->runs[i].len = 0;
+            return &env->runs[i];
+        }
+    }
+    return calloc(1, sizeof(struct leg_runs));
+}
+
+static void give_runs_back(struct tunnel_env *env, struct leg_runs *runs) {
+    for (int i = 0; i < TUNNEL_RUNS; i++) {
+        if (runs == &env->runs[i]) {
+            env->runs_lent[i] = false;
+            return;
+        }
+    }
+    free(runs);
+}
+
 static bool has_fresh(const struct leg_stream *self) {
     return self->fresh != NULL && self->fresh->len > 0;
 }
@@ -108,11 +130,11 @@ static void count_open(struct tunnel *tunnel, int64_t by) {
 static void detach(struct leg_stream *self) {
     if (self->tunnel != NULL) {
         count_open(self->tunnel, -1);
+        give_runs_back(self->tunnel->env, self->fresh);
     }
     list_remove(&self->node);
     list_remove(&self->touched);
     held_fini(&self->held);
-    free(self->fresh);
     self->fresh = NULL;
     self->stream = NULL;
     self->tunnel = NULL;
@@ -232,7 +254,7 @@ void leg_stream_on_data(void *arg, struct span bytes) {
         return;
     }
     if (self->fresh == NULL) {
-        self->fresh = calloc(1, sizeof(*self->fresh));
+        self->fresh = borrow_runs(self->tunnel->env);
     }
     struct leg_runs one = {.num = 1, .len = bytes.len};
     one.run[0] = (struct iovec){.iov_base = (void *)(uintptr_t)bytes.ptr, .iov_len = bytes.len};
@@ -306,8 +328,14 @@ static void keep_fresh(struct leg_stream *self) {
         self->failed = true;
         self->leg.failure = CLOSE_NO_MEMORY;
     }
-    free(self->fresh);
+    give_runs_back(self->tunnel->env, self->fresh);
     self->fresh = NULL;
+}
+
+void leg_stream_keep_fresh(struct tunnel *tunnel) {
+    LIST_FOR_EACH(&tunnel->legs, it) {
+        keep_fresh(LIST_ENTRY(it, struct leg_stream, node));
+    }
 }
 
 void leg_stream_wake_touched(struct tunnel *tunnel) {

@@ -1,5 +1,5 @@
 // A leg that is a stream of a tunnel. The tunnel's events only note what came; the owner is woken
-// once per turn, before the plaintext that its bytes point into is reused.
+// once per read, before the plaintext that its bytes point into is reused.
 #ifndef AGENT_TUNNEL_LEG_STREAM_H
 #define AGENT_TUNNEL_LEG_STREAM_H
 
@@ -18,7 +18,7 @@ struct leg_stream {
     struct list_node touched; // tunnel->touched
     struct tunnel *tunnel;    // NULL once detached
     struct h2_stream *stream; // NULL once the session let go of it
-    struct leg_runs *fresh;   // bytes of this turn, not copied yet; NULL between turns
+    struct leg_runs *fresh;   // bytes of this turn, not copied yet; NULL between turns; lent
     struct held held;
     int status;      // client: the peer's answer; 0 before
     bool peer_ended; // END_STREAM came
@@ -48,6 +48,8 @@ void leg_stream_on_closed(void *arg, uint32_t error, bool clean);
 void leg_stream_on_lost(struct leg_stream *leg, enum close_reason why);
 // Wakes the owners of touched legs, and copies what they did not take of this turn's bytes.
 void leg_stream_wake_touched(struct tunnel *tunnel);
+// Copies what streams have not taken of this turn's bytes: those are about to be overwritten.
+void leg_stream_keep_fresh(struct tunnel *tunnel);
 // The tunnel has room again: wakes those that a full output stopped.
 void leg_stream_wake_full(struct tunnel *tunnel);
 

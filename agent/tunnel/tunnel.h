@@ -25,6 +25,13 @@ enum tunnel_state {
 };
 const char *tunnel_state_name(enum tunnel_state state);
 
+// Plaintext on its way to HTTP/2: in the link's area, or saved from it.
+struct tunnel_reading {
+    struct tls_runs runs;
+    int next; // the first run that HTTP/2 has not been given
+    struct buf saved;
+};
+
 struct tunnel {
     struct list_node node;           // env->tunnels or env->dead
     struct list_node pool_node;      // the pool's bucket; clients only
@@ -41,10 +48,11 @@ struct tunnel {
     struct tls_context *context;
     int connecting_fd; // -1 once the link has it
     struct tls_link link;
-    struct h2_session *session; // NULL before the handshake has ended
-    struct buf overflow;        // sealed before anything else
-    struct list legs;           // its streams' legs
-    struct list touched;        // legs to wake
+    struct h2_session *session;     // NULL before the handshake has ended
+    struct buf overflow;            // sealed before anything else
+    struct tunnel_reading *reading; // while it is given to HTTP/2 and the streams
+    struct list legs;               // its streams' legs
+    struct list touched;            // legs to wake
     struct list waiters;
     ev_io io;
     ev_timer timer;        // the deadline of the state; when ready, the ping

@@ -6,6 +6,7 @@
 
 #include "agent/config/config.h"
 #include "agent/observe/view.h"
+#include "agent/relay/leg.h"
 #include "agent/tls/tls_link.h"
 #include "agent/tunnel/h2.h"
 #include "base/list.h"
@@ -35,6 +36,8 @@ struct tunnel_waiter {
                  const struct tunnel_failure *failure);
 };
 
+#define TUNNEL_RUNS 8
+
 struct tunnel_env {
     struct ev_loop *loop;
     struct tls_turn *turn;
@@ -48,6 +51,9 @@ struct tunnel_env {
     size_t num_handshaking;
     uint64_t next_id;
     uint64_t id_step;
+    // Lent to streams for the time of a turn; more than these come from the heap.
+    struct leg_runs runs[TUNNEL_RUNS];
+    bool runs_lent[TUNNEL_RUNS];
     struct tunnel *stage_holder; // whose frames are in `stage`
     size_t stage_len;
     uint8_t stage[16384]; // one record under construction

@@ -1,5 +1,6 @@
 // One function decides what happens next: step, after every event.
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,9 +10,10 @@
 #include "agent/tunnel/tunnel_internal.h"
 #include "base/clock.h"
 
-// Reads of up to TLS_INPUT_SIZE before other connections get their turn.
-#define READS_PER_TURN 4
 #include "base/text.h"
+
+// Bytes received before other connections get their turn.
+#define BYTES_PER_TURN (1024 * 1024)
 
 static void fail_tls(struct tunnel *tunnel) {
     const struct tls_stream *stream = tunnel->link.stream;
@@ -52,6 +54,23 @@ static bool accept_peer(void *arg, const struct peer *peer) {
     return policy_peer_is_acceptable(tunnel->peers, own, &peer->id);
 }
 
+// What of the last read HTTP/2 has not seen yet, and what streams only point to, is copied.
+static void on_displaced(struct tls_link *link) {
+    struct tunnel *tunnel =
+        (struct tunnel *)(void *)((uint8_t *)link - offsetof(struct tunnel, link));
+    struct tunnel_reading *reading = tunnel->reading;
+    if (reading == NULL) {
+        return;
+    }
+    for (; reading->next < reading->runs.num; reading->next++) {
+        const struct iovec *run = &reading->runs.run[reading->next];
+        if (!buf_append(&reading->saved, run->iov_base, run->iov_len)) {
+            link->broken = true;
+        }
+    }
+    leg_stream_keep_fresh(tunnel);
+}
+
 // Puts TLS on a connected socket. False when memory is short.
 bool tunnel_start_tls(struct tunnel *tunnel) {
     bool client = tunnel->direction == OUTBOUND;
@@ -71,6 +90,7 @@ bool tunnel_start_tls(struct tunnel *tunnel) {
     socket_user_timeout(fd, TUNNEL_DEAD_MS);
     socket_keepalive(fd, 30, 10, 3);
     tls_link_init(&tunnel->link, tunnel->env->turn, stream, fd);
+    tunnel->link.displaced = on_displaced;
     tunnel->state = TUNNEL_HANDSHAKE;
     tunnel->timer.repeat = TUNNEL_HANDSHAKE_MS / 1e3;
     ev_timer_again(tunnel->env->loop, &tunnel->timer);
@@ -132,15 +152,30 @@ static void step_ended(struct tunnel *tunnel, enum tls_status status) {
     }
 }
 
+// Gives HTTP/2 what was read, and the streams what came of it. False: the session is broken.
+static bool take_runs(struct tunnel *tunnel, struct tunnel_reading *reading) {
+    bool good = true;
+    tunnel->reading = reading;
+    while (good && reading->next < reading->runs.num) {
+        const struct iovec *run = &reading->runs.run[reading->next++];
+        good = h2_session_receive(tunnel->session, span_of(run->iov_base, run->iov_len));
+    }
+    if (good && reading->saved.len > 0 && tunnel->state != TUNNEL_DEAD) {
+        good = h2_session_receive(tunnel->session, buf_span(&reading->saved));
+    }
+    leg_stream_wake_touched(tunnel);
+    tunnel->reading = NULL;
+    buf_fini(&reading->saved);
+    return good;
+}
+
 static void step_open(struct tunnel *tunnel) {
-    struct tls_turn *turn = tunnel->env->turn;
-    for (int turns = 0; tunnel->state != TUNNEL_DEAD; turns++) {
-        if (turns >= READS_PER_TURN) {
+    for (size_t total = 0; tunnel->state != TUNNEL_DEAD;) {
+        if (total >= BYTES_PER_TURN) {
             tls_link_enough(&tunnel->link); // others wait; but no event announces what has come
         }
-        size_t got = 0;
-        enum tls_status status =
-            tls_link_read(&tunnel->link, turn->plain, sizeof(turn->plain), &got);
+        struct tunnel_reading reading = {.next = 0};
+        enum tls_status status = tls_link_read_runs(&tunnel->link, &reading.runs);
         if (status == TLS_AGAIN) {
             return;
         }
@@ -148,8 +183,8 @@ static void step_open(struct tunnel *tunnel) {
             step_ended(tunnel, status);
             return;
         }
-        bool good = h2_session_receive(tunnel->session, span_of(turn->plain, got));
-        leg_stream_wake_touched(tunnel);
+        total += reading.runs.len;
+        bool good = take_runs(tunnel, &reading);
         tunnel_mark_dirty(tunnel);
         if (!good && tunnel->state != TUNNEL_DEAD) {
             tunnel_fail_why(tunnel, CLOSE_PROTOCOL, h2_session_error(tunnel->session));

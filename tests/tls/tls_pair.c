@@ -59,7 +59,9 @@ void tls_side_begin(struct tls_pair *pair, struct tls_side *side) {
         len = 1 + tls_pair_random(pair) % pair->chunk;
     }
     struct span in = buf_span(&side->in);
-    in.len = in.len < len ? in.len : len;
+    // What was fed before and is not consumed (a part of a record) comes again, and more behind it.
+    size_t again = side->num_unread;
+    in.len = in.len - again < len ? in.len : again + len;
     side->num_fed = in.len;
     tls_stream_feed(side->stream, in);
     tls_stream_attach(side->stream, side->scratch);
@@ -81,7 +83,8 @@ static void send_some(struct tls_side *side, struct tls_side *peer, size_t len) 
 
 void tls_side_end(struct tls_pair *pair, struct tls_side *side) {
     struct tls_side *peer = side == &pair->client ? &pair->server : &pair->client;
-    buf_consume(&side->in, side->num_fed - tls_stream_unread(side->stream).len);
+    side->num_unread = tls_stream_unread(side->stream).len;
+    buf_consume(&side->in, side->num_fed - side->num_unread);
     size_t len = tls_stream_backlog(side->stream).len;
     len += side->scratch == NULL ? 0 : side->scratch->len;
     if (pair->send_in_parts) {

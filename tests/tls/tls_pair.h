@@ -15,6 +15,7 @@ struct tls_side {
     struct buf in;               // ciphertext on its way to this side
     struct tls_scratch *scratch; // owned; NULL: the stream uses its backlog alone
     size_t num_fed;              // in this turn
+    size_t num_unread;           // of it, left by the last turn
     enum tls_status handshake;
 };
 
@@ -22,7 +23,7 @@ struct tls_pair {
     struct tls_side client;
     struct tls_side server;
     uint64_t random;   // state
-    size_t chunk;      // most bytes delivered at a time
+    size_t chunk;      // most new bytes delivered at a time
     bool chunk_random; // 1 to chunk
     bool send_in_parts;
 };
