@@ -47,11 +47,11 @@ def _output(argv, timeout):
 class Application(process.Process):
     """Something that listens where the application is; a context."""
 
-    def __init__(self, bench, argv):
+    def __init__(self, bench, argv, app=APP):
         super().__init__("application", argv, bench.directory / "application.log",
                          process.cpus()[0])
         end = time.monotonic() + GRACE_S
-        while not is_listening(APP):
+        while not is_listening(app):
             if not self.is_running() or time.monotonic() > end:
                 raise RuntimeError(f"the application did not start: {self.log_tail()}")
             time.sleep(0.01)
@@ -63,8 +63,8 @@ class Application(process.Process):
         self.stop()
 
 
-def echo(bench):
-    return Application(bench, [bench.tools.load, "echo", "--app", APP])
+def echo(bench, app=APP):
+    return Application(bench, [bench.tools.load, "echo", "--app", app], app)
 
 
 def redis_server(bench):
@@ -86,8 +86,8 @@ def redis_benchmark(to, requests, pipeline):
 class Idle:
     """The load that holds connections; a context."""
 
-    def __init__(self, bench, to, most):
-        argv = [bench.tools.load, "idle", "--app", APP, "--to", to, "--streams", most]
+    def __init__(self, bench, to, most, app=APP):
+        argv = [bench.tools.load, "idle", "--app", app, "--to", to, "--streams", most]
         self._popen = subprocess.Popen(
             [str(word) for word in argv], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True, env=process.environment(),

@@ -12,7 +12,8 @@ import sys
 import tempfile
 import time
 
-from . import fresh, load, machine, output, plan as plans, proof, report, rounds, targets
+from . import (fresh, load, machine, output, plan as plans, proof, report, rounds, scale,
+               targets)
 from .cells import LOADS
 from .pair import NotMeasured, Pair
 from .peers import ALL
@@ -23,6 +24,8 @@ from .rounds import Results, say
 def arguments(argv):
     parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="three short rounds")
+    parser.add_argument("--scale", action="store_true",
+                        help="Pavise alone: more workers, many connections; no other cell")
     parser.add_argument("--smoke", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--peers", metavar="LIST",
                         help="of the others, only these: " +
@@ -200,6 +203,9 @@ def main(argv):
     with tempfile.TemporaryDirectory(prefix="pavise-bench-") as name:
         directory = pathlib.Path(name)
         directory.chmod(0o755)
+        if args.scale:
+            print(scale.run(Bench(directory, tools), plan_of(args), output.machine_text()))
+            return 0
         run = Run(args, directory, tools)
         run.prove()
         run.measure_fresh()

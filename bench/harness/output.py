@@ -6,11 +6,15 @@ import time
 from . import machine, plan as plans, report, svg, tables
 
 
-def place(run, took_s):
+def machine_text():
     where = machine.describe()
-    shared = "" if where["cpus"] > 1 else " Everything shared one CPU."
     return (f"{where['cpu']}, {where['cpus']} CPUs ({', '.join(where['flags'])}), Linux "
-            f"{where['kernel']}; plan \"{run.plan.name}\": {run.plan.rounds} rounds of "
+            f"{where['kernel']}")
+
+
+def place(run, took_s):
+    shared = "" if machine.describe()["cpus"] > 1 else " Everything shared one CPU."
+    return (f"{machine_text()}; plan \"{run.plan.name}\": {run.plan.rounds} rounds of "
             f"{run.plan.cell_s:g} s a cell, in {took_s:.0f} s.{shared}")
 
 

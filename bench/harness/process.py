@@ -17,8 +17,13 @@ _FOREIGN = ("SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "REQUESTS_CA_BUND
 
 def cpus():
     """(CPU of the load and the application, CPU of the sidecars)."""
-    usable = sorted(os.sched_getaffinity(os.getppid()))
-    return usable[0], usable[min(1, len(usable) - 1)]
+    allowed = sorted(usable())
+    return allowed[0], allowed[min(1, len(allowed) - 1)]
+
+
+def usable():
+    """Every CPU that the run may use."""
+    return os.sched_getaffinity(os.getppid())
 
 
 def environment(more=None):
