@@ -1,5 +1,5 @@
 """How Pavise behaves as it grows: more workers, more connections that wait, more that talk.
-`./dev bench --scale` writes bench/scale.md. Nobody else is measured, so these are its own ratios."""
+`./dev bench --scale` writes bench/scale.md. Nobody else is measured: the ratios are its own."""
 
 import dataclasses
 import os

@@ -103,7 +103,8 @@ class Lab:
         """Writes a configuration file: JSON is YAML."""
         return self.write(f"{name}.yaml", json.dumps(config, indent=2) + "\n")
 
-    def run_agent(self, name, config, *, host, uid=None, ready=True, **options):
+    def run_agent(self, name, config, *, host, uid=None, ready=True, wrap=(), **options):
+        """`wrap`: words in front of the agent's command, such as a profiler's."""
         base = {"drain": {"deadline": "5s"}}
         if "source" not in config.get("identity", {}):
             base["identity"] = {"endpoint": self.endpoint()}
@@ -111,8 +112,9 @@ class Lab:
         path = self.configuration(name, config)
         listen = config.get("status", {}).get("listen", "127.0.0.1:15020")
         status = Status(host, int(listen.rpartition(":")[2]))
-        agent = Agent(name, [self.pavise, "agent", "--config", path], self.path(f"{name}.log"),
-                      config_path=path, status=status, host=host, uid=uid, **options)
+        argv = [*wrap, self.pavise, "agent", "--config", path]
+        agent = Agent(name, argv, self.path(f"{name}.log"), config_path=path, status=status,
+                      host=host, uid=uid, **options)
         self._keep(agent)
         if ready:
             agent.wait_ready()
