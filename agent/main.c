@@ -4,6 +4,7 @@
 
 #include "agent/command/agent.h"
 #include "agent/command/check.h"
+#include "agent/command/inject.h"
 #include "agent/command/intercept.h"
 #include "agent/command/status.h"
 #include "authority/authority.h"
@@ -18,8 +19,10 @@ static const struct command COMMANDS[] = {
     {"agent", agent_run, "run the sidecar"},
     {"authority", authority_run, "run the embedded identity server"},
     {"check", check_run, "validate a configuration"},
+    {"inject", inject_run, "put the sidecar into Kubernetes manifests"},
     {"intercept", intercept_run, "put in, remove or print the redirect rules"},
     {"status", status_run, "ask a running sidecar"},
+    {"uninject", inject_undo_run, "take it out again"},
 };
 #define NUM_COMMANDS (sizeof(COMMANDS) / sizeof(COMMANDS[0]))
 

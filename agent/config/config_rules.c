@@ -1,5 +1,7 @@
 #include "agent/config/config_rules.h"
 
+#include <string.h>
+
 #include "agent/config/config.h"
 #include "agent/config/identity_rules.h"
 #include "agent/config/listeners.h"
@@ -189,6 +191,42 @@ static void check_status(const struct scene *scene) {
     }
 }
 
+static bool is_same_probe(const struct status_probe *a, const struct status_probe *b) {
+    return a->name == b->name && strcmp(a->container, b->container) == 0;
+}
+
+static void check_probe(const struct scene *scene, size_t index,
+                        const struct yaml_tree_node *item) {
+    const struct status_probe *probes = scene->config->status.probes;
+    if (config_is_own_port(scene->config, probes[index].port)) {
+        report_add(scene->report, REPORT_ERROR, place_in(item, "port"),
+                   "port: the agent itself listens at %u", probes[index].port);
+    }
+    for (size_t i = 0; i < index; i++) {
+        if (is_same_probe(&probes[i], &probes[index])) {
+            report_add(scene->report, REPORT_ERROR, item->place,
+                       "this probe of %s was already given in line %u", probes[i].container,
+                       probes[i].line);
+            return;
+        }
+    }
+}
+
+static void check_probes(const struct scene *scene) {
+    const struct config_status *status = &scene->config->status;
+    const struct yaml_tree_node *list = find(scene, "status", "probes");
+    const struct yaml_tree_node *item = first_item(list);
+    if (item != NULL && !status->has_health && find(scene, "status", "health") == NULL) {
+        report_add(scene->report, REPORT_ERROR, list->key->place,
+                   "probes: they are answered at status.health, which is not set");
+    }
+    for (size_t i = 0; item != NULL && i < status->num_probes; i++, item = item->next) {
+        if (!list->is_bad && !item->is_bad) {
+            check_probe(scene, i, item);
+        }
+    }
+}
+
 static void check_intercept(const struct scene *scene) {
     const struct config_intercept *intercept = &scene->config->intercept;
     const struct yaml_tree_node *item = first_item(find(scene, "intercept", "appUids"));
@@ -217,6 +255,7 @@ void config_rules_check(const struct config *config, const struct yaml_tree_node
     check_authorization(&scene);
     check_ports(&scene);
     check_status(&scene);
+    check_probes(&scene);
     check_intercept(&scene);
     if (config->trust_store.is_set) {
         report_add(report, REPORT_WARNING, yaml_tree_find(root, "trustStore")->key->place,

@@ -8,6 +8,7 @@
 
 #include "agent/config/config_identity.h"
 #include "agent/config/config_lists.h"
+#include "agent/config/config_status.h"
 #include "base/log.h"
 #include "base/netaddr.h"
 
@@ -87,14 +88,6 @@ struct config_trust_store { // read and checked; built by a later issue
     bool is_set;
     struct string_list sources;
     char *output;
-};
-
-struct config_status {
-    bool has_listen; // an empty text turns it off
-    struct netaddr listen;
-    bool has_health;
-    struct netaddr health;
-    bool quit; // POST /quitquitquit allowed
 };
 
 struct config {

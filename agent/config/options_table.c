@@ -26,31 +26,6 @@ static const struct option_row trust_store_rows[] = {
     END};
 static const struct option_section trust_store_section = {.rows = trust_store_rows};
 
-static const struct option_row status_rows[] = {
-    {.key = "listen",
-     ADDRESS,
-     VALUE(struct config, status.listen),
-     .can_be_off = true,
-     HAS(struct config, status.has_listen),
-     .fallback = "'127.0.0.1:15020'",
-     .meaning = "The status port, on a loopback address; \"\" for none."},
-    {.key = "health",
-     ADDRESS,
-     VALUE(struct config, status.health),
-     .can_be_off = true,
-     HAS(struct config, status.has_health),
-     .meaning = "A second listener for probes and scrapers from outside the host."},
-    {.key = "quit",
-     .type = OPTION_BOOL,
-     VALUE(struct config, status.quit),
-     .fallback = "false",
-     .meaning = "Allow POST /quitquitquit."},
-    NOT_YET("probes"),
-    NOT_YET("expiryAlertDays"),
-    NOT_YET("audit"),
-    END};
-static const struct option_section status_section = {.rows = status_rows};
-
 static const struct option_choice level_choices[] = {{"debug", LOG_DEBUG, false},
                                                      {"info", LOG_INFO, false},
                                                      {"warn", LOG_WARN, false},
@@ -85,7 +60,7 @@ static const struct option_row root_rows[] = {
      .section = &trust_store_section,
      HAS(struct config, trust_store.is_set),
      .meaning = "The user's public certificates; read, but not written by this version."},
-    SECTION("status", status_section, "Where the agent can be asked."),
+    SECTION("status", options_status, "Where the agent can be asked."),
     SECTION("log", log_section, "What the agent writes on standard error."),
     {.key = "workers",
      .type = OPTION_NUMBER,

@@ -1,5 +1,7 @@
 #include "agent/config/text_checks.h"
 
+#include <string.h>
+
 #include "base/netaddr.h"
 #include "certmgr/spiffe_id.h"
 
@@ -11,6 +13,8 @@
 #define RESOURCE_MAX 2048
 #define PORT_DIGITS_MAX 5
 #define PORT_MAX 65535
+#define REQUEST_PATH_MAX 4096
+#define DEL 0x7f
 
 static bool is_digit(uint8_t c) {
     return c >= '0' && c <= '9';
@@ -82,6 +86,43 @@ bool text_checks_interface(struct span text, struct err *err) {
     }
     return ok || ERR_SET(err, ERR_INPUT,
                          "it is not the name of a network interface (1-15 of A-Z a-z 0-9 . _ -)");
+}
+
+bool text_checks_container(struct span text, struct err *err) {
+    bool ok =
+        text.len > 0 && text.len < LABEL_MAX && text.ptr[0] != '-' && text.ptr[text.len - 1] != '-';
+    for (size_t i = 0; ok && i < text.len; i++) {
+        uint8_t c = text.ptr[i];
+        ok = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+    }
+    return ok || ERR_SET(err, ERR_INPUT, "it is not the name of a container (1-63 of a-z 0-9 -)");
+}
+
+bool text_checks_request_path(struct span text, struct err *err) {
+    bool ok = text.len > 0 && text.len <= REQUEST_PATH_MAX && text.ptr[0] == '/';
+    for (size_t i = 0; ok && i < text.len; i++) {
+        ok = text.ptr[i] > ' ' && text.ptr[i] < DEL;
+    }
+    return ok ||
+           ERR_SET(err, ERR_INPUT, "it is not a path that a request can ask for, like /healthz");
+}
+
+// RFC 9110 section 5.6.2: a token.
+static bool is_token(uint8_t c) {
+    return is_alnum(c) || (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
+}
+
+bool text_checks_header(struct span text, struct err *err) {
+    size_t name_len = 0;
+    while (name_len < text.len && is_token(text.ptr[name_len])) {
+        name_len++;
+    }
+    bool ok = name_len > 0 && name_len < text.len && text.ptr[name_len] == ':' &&
+              text.len <= REQUEST_PATH_MAX;
+    for (size_t i = name_len; ok && i < text.len; i++) {
+        ok = (text.ptr[i] >= ' ' && text.ptr[i] != DEL) || text.ptr[i] == '\t';
+    }
+    return ok || ERR_SET(err, ERR_INPUT, "it is not a header, like \"Name: value\"");
 }
 
 bool text_checks_label(struct span text, struct err *err) {

@@ -19,6 +19,12 @@ bool text_checks_interface(struct span text, struct err *err) MUST_USE;
 bool text_checks_label(struct span text, struct err *err) MUST_USE;
 // The name of an SDS secret: 1-2048 bytes; it may be a SPIFFE ID.
 bool text_checks_resource(struct span text, struct err *err) MUST_USE;
+// A container's name: 1-63 of a-z 0-9 and inner hyphens; it becomes part of a path.
+bool text_checks_container(struct span text, struct err *err) MUST_USE;
+// What a request line asks for: '/' and printable ASCII without blanks.
+bool text_checks_request_path(struct span text, struct err *err) MUST_USE;
+// "Name: value": one header of a request, without line breaks.
+bool text_checks_header(struct span text, struct err *err) MUST_USE;
 // A DNS name or an IP address, without brackets or port.
 bool text_checks_host(struct span text, struct err *err) MUST_USE;
 // "name:port", "1.2.3.4:port" or "[::1]:port".

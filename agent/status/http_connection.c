@@ -20,6 +20,7 @@
 
 enum state {
     STATE_READING,   // a request is awaited
+    STATE_OWING,     // its answer comes later
     STATE_WRITING,   // its answer goes out
     STATE_LINGERING, // all is said: what still comes is dropped, so that no RST eats the answer
     STATE_CLOSED,
@@ -35,6 +36,9 @@ struct http_connection {
     struct buf input;  // read and not parsed yet; at most READ_LEN
     struct buf output; // head and body of the answer
     bool keep_alive;
+    bool with_body;
+    void (*cancel)(void *arg); // while OWING
+    void *cancel_arg;
     bool progressed; // step() did something and may do more
     size_t lingered_len;
     ev_io io;
@@ -51,6 +55,9 @@ static int64_t deadline_of(const struct http_connection *c) {
 
 static void set_deadline(struct http_connection *c) {
     ev_timer_stop(c->host->loop, &c->deadline);
+    if (c->state == STATE_OWING) {
+        return; // whoever owes the answer has a deadline
+    }
     ev_now_update(c->host->loop); // a handler may have taken its time
     ev_timer_set(&c->deadline, (double)deadline_of(c) / 1000.0, 0.0);
     ev_timer_start(c->host->loop, &c->deadline);
@@ -147,7 +154,12 @@ static void handle_request(struct http_connection *c) {
         .head = http_message_head(c->message),
         .peer = c->peer,
         .port = c->host->tag,
+        .connection = c,
     };
+    if (!socket_local_address(c->fd, &request.local)) {
+        request.local = (struct netaddr){.family = NETADDR_NONE};
+    }
+    c->with_body = request.head.verb != HTTP_VERB_HEAD;
     c->keep_alive = http_message_keep_alive(c->message);
     if (*c->host->output_len > HTTP_OUTPUT_MAX) {
         answer_sentence(c, 503, "too many answers wait to be read; try again");
@@ -155,7 +167,13 @@ static void handle_request(struct http_connection *c) {
     }
     struct http_response response = {.status = 500, .content_type = "text/plain; charset=utf-8"};
     c->host->options->handle(c->host->options->arg, &request, &response);
-    answer(c, &response, request.head.verb != HTTP_VERB_HEAD);
+    if (response.cancel != NULL) {
+        c->cancel = response.cancel;
+        c->cancel_arg = response.cancel_arg;
+        enter(c, STATE_OWING);
+    } else {
+        answer(c, &response, c->with_body);
+    }
     buf_fini(&response.body);
 }
 
@@ -254,6 +272,7 @@ static void step(struct http_connection *c) {
     case STATE_LINGERING:
         step_lingering(c);
         return;
+    case STATE_OWING:
     case STATE_CLOSED:
         return;
     }
@@ -264,13 +283,18 @@ static void arm(struct http_connection *c) {
     if (c->state == STATE_READING && c->input.len > 0) {
         events |= EV_WRITE; // the next request is here already: come back in the next turn
     }
+    if (c->state == STATE_OWING) {
+        events = 0;
+    }
     if (events == c->events) {
         return;
     }
     ev_io_stop(c->host->loop, &c->io);
-    ev_io_set(&c->io, c->fd, events);
-    ev_io_start(c->host->loop, &c->io);
     c->events = events;
+    if (events != 0) {
+        ev_io_set(&c->io, c->fd, events);
+        ev_io_start(c->host->loop, &c->io);
+    }
 }
 
 static void drive(struct http_connection *c) {
@@ -299,6 +323,13 @@ static void on_deadline(struct ev_loop *loop UNUSED, ev_timer *timer, int events
     } else {
         c->state = STATE_CLOSED;
     }
+    drive(c);
+}
+
+void http_later_answer(struct http_connection *c, const struct http_response *response) {
+    CHECK(c->state == STATE_OWING);
+    c->cancel = NULL;
+    answer(c, response, c->with_body);
     drive(c);
 }
 
@@ -331,6 +362,9 @@ void http_connection_free(struct http_connection *c) {
         return;
     }
     list_remove(&c->node);
+    if (c->cancel != NULL) {
+        c->cancel(c->cancel_arg);
+    }
     ev_io_stop(c->host->loop, &c->io);
     ev_timer_stop(c->host->loop, &c->deadline);
     if (c->state != STATE_CLOSED && c->output.len > 0) {

@@ -8,8 +8,6 @@
 #include "agent/status/http_server.h"
 #include "base/list.h"
 
-struct http_connection;
-
 // What a connection needs of its listener. Outlives the connection.
 struct http_connection_host {
     struct ev_loop *loop;

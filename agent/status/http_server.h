@@ -19,10 +19,14 @@ struct ev_loop;
 #define HTTP_OUTPUT_MAX (32 * 1024 * 1024) // answers that wait to be read, over all connections
 #define HTTP_DEADLINE_MS (10 * 1000)       // for a request to come, and for its answer to be read
 
+struct http_connection;
+
 struct http_request {
     struct http_head head;
     struct netaddr peer;
-    unsigned port; // the `tag` of the listener it came in on
+    struct netaddr local; // the address it came to; NETADDR_NONE when that is not known
+    unsigned port;        // the `tag` of the listener it came in on
+    struct http_connection *connection; // for http_later_answer
 };
 
 // Zeroed before the handler is called.
@@ -32,6 +36,10 @@ struct http_response {
     const char *allow;        // the Allow header of a 405, static text; NULL: none
     char policy[320];         // the Content-Security-Policy; "": nothing is allowed
     struct buf body;
+    // Set: the answer comes later, by http_later_answer, and nothing else of the response counts.
+    // Called when the connection ends before that.
+    void (*cancel)(void *arg);
+    void *cancel_arg;
 };
 
 // Fills in `response`; HEAD is answered like GET, the server leaves the body out.
@@ -44,6 +52,10 @@ struct http_server_options {
     int64_t deadline_ms;      // 0: HTTP_DEADLINE_MS
     unsigned connections_max; // 0: HTTP_CONNECTIONS_MAX
 };
+
+// Gives the answer that was put off; not from within the handler. The connection may be gone
+// afterwards.
+void http_later_answer(struct http_connection *connection, const struct http_response *response);
 
 struct http_server;
 struct http_listener;

@@ -3,6 +3,7 @@
 #include "agent/status/answer.h"
 #include "agent/status/guard.h"
 #include "agent/status/query.h"
+#include "agent/status/routes_probe.h"
 #include "agent/status/routes_read.h"
 #include "base/log.h"
 #include "base/netaddr.h"
@@ -123,6 +124,10 @@ void routes_handle(void *arg, const struct http_request *request, struct http_re
     }
     if (verdict.status != 0) {
         answer_text(response, verdict.status, "%s", verdict.sentence);
+        return;
+    }
+    if (route == NULL && request->port == ROUTES_HEALTH &&
+        routes_probe_handle(routes, request, response)) {
         return;
     }
     if (route == NULL) {

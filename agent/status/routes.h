@@ -13,6 +13,7 @@
 enum routes_port { ROUTES_STATUS = 1, ROUTES_HEALTH = 2 };
 
 struct routes {
+    struct ev_loop *loop;
     struct status_backend backend;
     bool was_ready;              // /startupz: ready once
     struct listener_view own[2]; // the status port's own listeners, for /listeners

@@ -90,6 +90,7 @@ struct status_server *status_server_new(struct ev_loop *loop, const struct confi
         (void)ERR_NO_MEMORY(err, "starting the status port");
         return NULL;
     }
+    server->routes.loop = loop;
     server->routes.backend = *backend;
     struct http_server_options options = {.handle = routes_handle, .arg = &server->routes};
     server->http = http_server_new(loop, options);

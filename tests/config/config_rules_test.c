@@ -160,6 +160,16 @@ static void test_the_rest(void **state) {
          "probes from outside\n",
          NULL},
         {"status: {listen: '[::1]:15020'}\n", "", NULL},
+        {"status: {health: '0.0.0.0:9', probes: [{container: a, probe: livez, port: 80},\n"
+         "  {container: a, probe: readyz, port: 80}, {container: b, probe: livez, port: 80}]}\n",
+         "", NULL},
+        {"status: {health: '0.0.0.0:9', probes: [{container: a, probe: livez, port: 80},\n"
+         "  {container: a, probe: livez, port: 81}]}\n",
+         "f:2:3: this probe of a was already given in line 1\n", NULL},
+        {"status: {health: '0.0.0.0:9', probes: [{container: a, probe: livez, port: 15008}]}\n",
+         "f:1:75: port: the agent itself listens at 15008\n", NULL},
+        {"status: {probes: [{container: a, probe: livez, port: 80}]}\n",
+         "f:1:10: probes: they are answered at status.health, which is not set\n", NULL},
         // What could not be read is not judged as well.
         {"status: {listen: nowhere}\n",
          "f:1:18: listen: \"nowhere\" is not an address with a port, like 1.2.3.4:80 or "

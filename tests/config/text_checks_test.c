@@ -106,8 +106,31 @@ static void test_resources(void **state) {
     expect(text_checks_resource, "", false);
 }
 
+static void test_probe_texts(void **state) {
+    (void)state;
+    expect(text_checks_container, "web-1", true);
+    expect(text_checks_container, "", false);
+    expect(text_checks_container, "-a", false);
+    expect(text_checks_container, "a-", false);
+    expect(text_checks_container, "Web", false);
+    expect(text_checks_container, "a/b", false);
+    expect(text_checks_request_path, "/", true);
+    expect(text_checks_request_path, "/a?b=%20", true);
+    expect(text_checks_request_path, "a", false);
+    expect(text_checks_request_path, "/a b", false);
+    expect(text_checks_request_path, "/a\r\nHost: x", false);
+    expect(text_checks_request_path, "/\xc3\xa9", false);
+    expect(text_checks_header, "X-A: b", true);
+    expect(text_checks_header, "X-A:", true);
+    expect(text_checks_header, ": b", false);
+    expect(text_checks_header, "X A: b", false);
+    expect(text_checks_header, "X-A: b\r\nC: d", false);
+    expect(text_checks_header, "X-A", false);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_probe_texts),
         cmocka_unit_test(test_dns_names),
         cmocka_unit_test(test_interfaces_cannot_reach_rule_text),
         cmocka_unit_test(test_paths_and_labels),

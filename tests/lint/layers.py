@@ -21,7 +21,9 @@ AGENT = {
     "agent/status": {"config", "observe", "net"},
     "agent/worker": {"config", "mesh", "net", "observe", "policy", "relay", "tls", "tunnel"},
     "agent/control": {"config", "mesh", "net", "observe", "policy", "status", "tls", "worker"},
-    "agent/command": {"config", "control", "intercept", "net", "status"},
+    # Manifests in, manifests out; the agent's configuration in them is checked as the agent does.
+    "agent/inject": {"config"},
+    "agent/command": {"config", "control", "inject", "intercept", "net", "status"},
 }
 LAYERS = {
     "base": set(),
@@ -40,23 +42,27 @@ LAYERS.update({folder: {"base", "certmgr"} | {f"agent/{n}" for n in names}
 DOORS = [
     (r"grpc/", ["certmgr/grpc_stream.c", "certmgr/grpc_unary.c", "authority/rpc_server.c",
                 "authority/rpc_stream.c"]),
-    (r"nghttp2/", ["agent/tunnel/h2_internal.h"]),
+    (r"nghttp2/", ["agent/tunnel/h2_internal.h", "agent/status/probe_grpc.c"]),
     (r"protobuf-c/|.*\.pb-c\.h$", ["certmgr/*_codec.c"]),
-    (r"yaml\.h$", ["agent/config/yaml_tree.c", "authority/yaml_records.c"]),
+    (r"yaml\.h$", ["agent/config/yaml_tree.c", "agent/inject/manifest.c",
+                  "authority/yaml_records.c"]),
     (r"jansson\.h$", ["agent/config/config_json.c", "agent/status/render_json.c",
                       "agent/command/status_table.c"]),
     (r"http_parser\.h$", ["agent/status/http_message.c"]),
     (r"pcre2\.h$", ["agent/http/uri_patterns.c"]),
     (r"ares\.h$", ["certmgr/resolve.c"]),
     (r"ev\.h$", ["agent/control/control_internal.h", "agent/relay/leg_socket.h",
-                 "agent/relay/leg_tls.h", "agent/status/http_connection.c",
+                 "agent/relay/leg_tls.h", "agent/status/app_probe.c",
+                 "agent/status/http_connection.c",
                  "agent/status/http_server.c", "agent/tunnel/tunnel*.h", "agent/worker/conn.h",
                  "authority/authority.c"]),
-    # TLS itself: the data plane's streams, and the client that reaches a remote CA.
-    (r"openssl/ssl\.h$", ["agent/tls/*", "certmgr/tls_client.c", "certmgr/tls_pump.c",
-                         "authority/tls_front.c"]),
+    # TLS itself: the data plane's streams, the client that reaches a remote CA, and probes of an
+    # application that speaks TLS.
+    (r"openssl/ssl\.h$", ["agent/tls/*", "agent/status/probe_stream.c", "certmgr/tls_client.c",
+                         "certmgr/tls_pump.c", "authority/tls_front.c"]),
     # X.509, keys and digests: where certificates are read, made and judged.
-    (r"openssl/", ["agent/http/client_headers.c", "agent/tls/*", "authority/ca*",
+    (r"openssl/", ["agent/status/probe_stream.c",
+                   "agent/http/client_headers.c", "agent/tls/*", "authority/ca*",
                    "authority/certificate.*", "authority/csr_service.c", "authority/tls_front.*",
                    "authority/tokens.c", "certmgr/bundle.*", "certmgr/csr.*",
                    "certmgr/identity_store.c", "certmgr/leaf_rules.*", "certmgr/pem.c",

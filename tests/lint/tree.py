@@ -10,6 +10,11 @@ TESTED_ELSEWHERE = [
     # Private to one library; the tests speak to its public header.
     (r"agent/config/(config_read|identity_rules|listeners|options\w*|values)\.c",
      "tests/config/config_errors_test.c"),
+    # The parts of one rewriting; the golden files show every one of them.
+    (r"agent/inject/(agent_config|injected|mark|original|plan|probes|removal|workload)\.c",
+     "tests/inject/inject_test.c"),
+    (r"agent/command/inject\.c", "tests/e2e/test_inject.py"),
+    (r"agent/status/(app_probe|probe_stream)\.c", "tests/e2e/test_probes.py"),
     (r"agent/status/(answer|http_connection|process_stat|routes\w*)\.c",
      "tests/status/status_test.c"),
     (r"agent/status/(page_assets|page_table)\.c", "tests/status/page_test.c"),
