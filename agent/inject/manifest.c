@@ -273,7 +273,8 @@ bool manifest_parse(struct manifest *manifest, struct span text, struct err *err
     if (!yaml_parser_initialize(&parser)) {
         return ERR_NO_MEMORY(err, "reading a manifest");
     }
-    yaml_parser_set_input_string(&parser, text.ptr, text.len);
+    // libyaml wants an address, also of nothing.
+    yaml_parser_set_input_string(&parser, text.len == 0 ? (const uint8_t *)"" : text.ptr, text.len);
     struct builder builder = {
         .manifest = manifest, .cursor = {.text = text, .offset = skip_bom(text)}, .err = err};
     bool ok = read_events(&builder, &parser);

@@ -109,7 +109,7 @@ static void feed(struct app_probe *probe, struct span bytes) {
 }
 
 static void end(struct app_probe *probe) {
-    if (probe->type == PROBE_HTTP) {
+    if (probe->type == PROBE_HTTP && http_message_has_begun(probe->message)) {
         judge_http(probe, http_message_end(probe->message));
     }
     if (probe->state != STATE_DONE) {
