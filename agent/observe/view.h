@@ -53,7 +53,7 @@ struct tunnel_view {
     uint32_t streams_open;
     uint64_t streams_total;
     int64_t opened_at_ms;
-    const char *tls_version, *cipher, *group; // static text
+    const char *tls_version, *cipher, *group, *aead; // static text
     unsigned worker;
 };
 

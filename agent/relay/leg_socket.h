@@ -7,8 +7,9 @@
 #include "agent/relay/held.h"
 #include "agent/relay/leg.h"
 
-// Where sockets are read into: one per worker. Bytes live there only within a turn.
-#define LEG_SCRATCH_SIZE (256 * 1024)
+// Where sockets are read into: one per worker. Bytes live there only within a turn. The size is 16
+// of the frames that a tunnel makes of them (H2_DATA_MAX), so that bulk leaves no small one behind.
+#define LEG_SCRATCH_SIZE (16 * (16384 - 9))
 struct leg_scratch {
     uint8_t headroom[LEG_HEADROOM];
     uint8_t bytes[LEG_SCRATCH_SIZE];

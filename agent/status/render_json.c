@@ -131,6 +131,7 @@ static json_t *tunnel(const struct view *view, size_t i) {
     put(&o, "tlsVersion", text_or_null(t->tls_version == NULL ? "" : t->tls_version));
     put(&o, "cipher", text_or_null(t->cipher == NULL ? "" : t->cipher));
     put(&o, "group", text_or_null(t->group == NULL ? "" : t->group));
+    put(&o, "aead", text_or_null(t->aead == NULL ? "" : t->aead));
     put(&o, "worker", number(t->worker));
     return object_end(&o);
 }

@@ -1,5 +1,6 @@
 // The AEADs of TLS 1.3 on whole records: seal plaintext from anywhere, open where it stands.
-// An implementation is a table of functions; there is BoringSSL's. No I/O, not thread-safe.
+// Two implementations give the same bytes: BoringSSL's, the default and the oracle, and for bulk
+// one that uses wider instructions where the CPU has them (aead_wide.h). No I/O, not thread-safe.
 #ifndef AGENT_TLS_AEAD_H
 #define AGENT_TLS_AEAD_H
 
@@ -51,7 +52,8 @@ struct aead_ops {
 };
 const struct aead_ops *aead_library(void);
 
-// `key` has aead_key_len bytes; it is copied. False: memory is short.
+// `key` has aead_key_len bytes; it is copied. False: memory is short, or `ops` has no such suite;
+// then nothing can be sealed or opened.
 bool aead_init(struct aead *aead, const struct aead_ops *ops, enum aead_suite suite,
                const uint8_t *key) MUST_USE;
 // Wipes the key.

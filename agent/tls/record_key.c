@@ -7,6 +7,7 @@
 #include <openssl/hkdf.h>
 #include <openssl/mem.h>
 
+#include "agent/tls/aead_wide.h"
 #include "base/check.h"
 
 #define TYPE_APPLICATION_DATA 23
@@ -31,7 +32,7 @@ static bool expand_label(const struct traffic_secret *secret, const char *label,
 static bool make_keys(struct record_key *key, const struct aead_ops *ops) {
     uint8_t bytes[AEAD_KEY_MAX];
     aead_fini(&key->aead);
-    bool ok = expand_label(&key->secret, "key", bytes, aead_key_len(key->suite)) &&
+    bool ok = ops != NULL && expand_label(&key->secret, "key", bytes, aead_key_len(key->suite)) &&
               expand_label(&key->secret, "iv", key->iv, sizeof(key->iv)) &&
               aead_init(&key->aead, ops, key->suite, bytes);
     OPENSSL_cleanse(bytes, sizeof(bytes));
@@ -65,6 +66,21 @@ bool record_key_update(struct record_key *key) {
     return ok;
 }
 
+// The same key in the hands of the faster AEAD, where there is one.
+static void widen(struct record_key *key) {
+    const struct aead_ops *wide = key->suite == AEAD_CHACHA20_POLY1305 ? NULL : aead_wide();
+    if (wide != NULL && !make_keys(key, wide)) {
+        (void)make_keys(key, aead_library()); // if that fails, too, the next record does
+    }
+}
+
+static void note_record(struct record_key *key, size_t len) {
+    if (len >= RECORD_KEY_BULK_LEN && key->num_large < RECORD_KEY_BULK_RECORDS &&
+        ++key->num_large == RECORD_KEY_BULK_RECORDS) {
+        widen(key);
+    }
+}
+
 // The nonce of the next record. Each number is used once.
 static void next_nonce(struct record_key *key, uint8_t nonce[AEAD_NONCE_LEN]) {
     uint64_t sequence = key->secret.sequence++;
@@ -77,6 +93,7 @@ static void next_nonce(struct record_key *key, uint8_t nonce[AEAD_NONCE_LEN]) {
 
 bool record_key_seal(struct record_key *key, uint8_t *out, struct span in, uint8_t type) {
     uint8_t nonce[AEAD_NONCE_LEN];
+    note_record(key, in.len);
     next_nonce(key, nonce);
     size_t len = in.len + AEAD_OVERHEAD;
     out[0] = TYPE_APPLICATION_DATA;
@@ -90,6 +107,7 @@ bool record_key_seal(struct record_key *key, uint8_t *out, struct span in, uint8
 
 bool record_key_open(struct record_key *key, uint8_t *bytes, size_t len) {
     uint8_t nonce[AEAD_NONCE_LEN];
+    note_record(key, len);
     next_nonce(key, nonce);
     struct aead_record record = {.nonce = nonce, .header = span_of(bytes, RECORD_KEY_HEADER)};
     return aead_open(&key->aead, &record, bytes + RECORD_KEY_HEADER, len - RECORD_KEY_HEADER);

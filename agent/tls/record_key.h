@@ -14,6 +14,10 @@
 #include "base/span.h"
 
 #define RECORD_KEY_HEADER 5
+// Bulk begins with so many records of at least so many bytes: then the wide AEAD is worth its
+// price.
+#define RECORD_KEY_BULK_RECORDS 64
+#define RECORD_KEY_BULK_LEN 8192
 // What a record adds to its plaintext.
 #define RECORD_KEY_OVERHEAD (RECORD_KEY_HEADER + AEAD_OVERHEAD)
 
@@ -21,7 +25,7 @@ struct record_key {
     struct aead aead;
     uint8_t iv[AEAD_NONCE_LEN];
     enum aead_suite suite;
-    unsigned num_large; // large records so far; stops where bulk begins
+    unsigned num_large; // large records so far; stops counting where bulk begins
     struct traffic_secret secret;
 };
 

@@ -119,6 +119,12 @@ void tls_record_set_update_after(struct tls_record *layer, uint64_t num_records)
     layer->setup.update_after = num_records;
 }
 
+const char *tls_record_aead(const struct tls_record *layer) {
+    const struct aead_ops *ops =
+        layer->read.aead.ops != aead_library() ? layer->read.aead.ops : layer->write.aead.ops;
+    return ops == NULL ? "" : ops->name;
+}
+
 struct tls_record_failure tls_record_why(const struct tls_record *layer) {
     return layer->why;
 }

@@ -63,6 +63,9 @@ enum tls_record_status tls_record_close(struct tls_record *layer);
 
 void tls_record_set_update_after(struct tls_record *layer, uint64_t num_records);
 
+// Whose AEAD is at work, by aead_ops.name; the faster one if either direction has it.
+const char *tls_record_aead(const struct tls_record *layer);
+
 // After TLS_RECORD_FAILED: a sentence (static text), or the code of a fatal alert that came.
 struct tls_record_failure {
     const char *sentence; // NULL: it was `alert`

@@ -182,6 +182,13 @@ const char *tls_stream_cipher(const struct tls_stream *stream) {
     return stream->cipher;
 }
 
+const char *tls_stream_aead(const struct tls_stream *stream) {
+    if (stream->record != NULL) {
+        return tls_record_aead(stream->record);
+    }
+    return stream->is_ready ? "boringssl" : "";
+}
+
 const char *tls_stream_group(const struct tls_stream *stream) {
     return stream->group;
 }

@@ -114,6 +114,7 @@ enum verify_result tls_stream_reverify(const struct tls_stream *stream,
 bool tls_stream_is_resumed(const struct tls_stream *stream);     // no certificate crossed the wire
 const char *tls_stream_version(const struct tls_stream *stream); // "TLSv1.3"; static; "" before
 const char *tls_stream_cipher(const struct tls_stream *stream);  // "TLS_AES_128_GCM_SHA256"
-const char *tls_stream_group(const struct tls_stream *stream);   // "X25519"; "" before
+const char *tls_stream_aead(const struct tls_stream *stream);  // "boringssl", "ipsec-mb"; "" before
+const char *tls_stream_group(const struct tls_stream *stream); // "X25519"; "" before
 
 #endif

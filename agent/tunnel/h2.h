@@ -14,8 +14,9 @@
 #include "base/span.h"
 
 #define H2_FRAME_HEADER 9
-#define H2_DATA_MAX (16384 - H2_FRAME_HEADER) // one DATA frame fills one TLS record
-#define H2_STREAM_WINDOW (1024 * 1024)        // receive windows that we announce
+#define H2_DATA_MAX (16384 - H2_FRAME_HEADER)   // one DATA frame fills one TLS record
+#define H2_STREAM_WINDOW (1024 * 1024)          // receive windows that we announce
+#define H2_STREAM_WINDOW_BULK (4 * 1024 * 1024) // to a stream whose reader keeps up with much
 #define H2_SESSION_WINDOW (16 * 1024 * 1024)
 #define H2_MAX_STREAMS 1024 // concurrent streams that we allow a peer
 #define H2_HEADER_LIST_MAX (16 * 1024)

@@ -36,8 +36,8 @@ struct h2_stream {
     void *arg;
     uint8_t *out; // during h2_stream_write: what is left to send
     size_t out_len;
-    size_t held;       // received and not consumed
-    size_t header_len; // of the header block being received, RFC 9113 section 6.5.2
+    size_t held, consumed; // received and not consumed; consumed, counted until the window grew
+    size_t header_len;     // of the header block being received, RFC 9113 section 6.5.2
     uint8_t *authority;
     size_t authority_len;
     int32_t id;
@@ -61,6 +61,7 @@ struct h2_stream {
     bool blocked : 1;     // its own window is used up
     bool waits_open : 1;  // client: a write came before HEADERS could leave
     bool out_refused : 1; // emit had no room during this write
+    bool grown : 1;       // the large receive window
 };
 
 struct h2_session {
@@ -80,8 +81,7 @@ struct h2_session {
     uint64_t ping_sent;
     uint32_t goaway_sent, goaway_received; // errors
     unsigned events;
-    bool server : 1;
-    bool ready : 1;
+    bool server : 1, ready : 1;
     bool failed : 1;      // broken; a GOAWAY may still be sent
     bool mute : 1;        // broken; nothing may be sent
     bool inside : 1;      // nghttp2 is on the stack

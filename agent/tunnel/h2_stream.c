@@ -157,6 +157,21 @@ void h2_stream_reset(struct h2_stream *stream, uint32_t error) {
     h2_dispatch_detach(stream);
 }
 
+// A reader that has taken much and keeps little waiting gets a larger window: at 1 MiB bulk waits
+// for updates. What all streams may make us hold is bounded as before (H2_HELD_MAX).
+static void grow_window(struct h2_stream *stream, size_t len) {
+    stream->consumed += len;
+    if (stream->grown || stream->consumed < 2 * H2_STREAM_WINDOW ||
+        stream->held > H2_STREAM_WINDOW / 4) {
+        return;
+    }
+    stream->grown = true;
+    if (nghttp2_session_set_local_window_size(stream->session->ng, NGHTTP2_FLAG_NONE, stream->id,
+                                              H2_STREAM_WINDOW_BULK) != 0) {
+        h2_session_fail(stream->session, "memory is short");
+    }
+}
+
 void h2_stream_consumed(struct h2_stream *stream, size_t len) {
     struct h2_session *session = stream->session;
     if (stream->detached) {
@@ -166,7 +181,12 @@ void h2_stream_consumed(struct h2_stream *stream, size_t len) {
     stream->held -= len;
     session->held -= len;
     h2_wire_settle_credit(session);
-    if (!stream->gone && nghttp2_session_consume_stream(session->ng, stream->id, len) != 0) {
-        h2_session_fail(session, "memory is short");
+    if (stream->gone) {
+        return;
     }
+    if (nghttp2_session_consume_stream(session->ng, stream->id, len) != 0) {
+        h2_session_fail(session, "memory is short");
+        return;
+    }
+    grow_window(stream, len);
 }

@@ -301,7 +301,7 @@ void tunnel_render(const struct tunnel *tunnel, struct tunnel_view *out) {
     out->identity_generation = identity_generation(identity);
     out->streams_total = tunnel->streams_total;
     out->opened_at_ms = tunnel->opened_at_ms;
-    out->tls_version = out->cipher = out->group = "";
+    out->tls_version = out->cipher = out->group = out->aead = "";
     const struct peer *peer = tunnel_peer(tunnel);
     if (peer == NULL) {
         return;
@@ -313,4 +313,5 @@ void tunnel_render(const struct tunnel *tunnel, struct tunnel_view *out) {
     out->tls_version = tls_stream_version(tunnel->link.stream);
     out->cipher = tls_stream_cipher(tunnel->link.stream);
     out->group = tls_stream_group(tunnel->link.stream);
+    out->aead = tls_stream_aead(tunnel->link.stream);
 }

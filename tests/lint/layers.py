@@ -49,6 +49,7 @@ DOORS = [
     (r"jansson\.h$", ["agent/config/config_json.c", "agent/status/render_json.c",
                       "agent/command/status_table.c"]),
     (r"http_parser\.h$", ["agent/status/http_message.c"]),
+    (r"intel-ipsec-mb\.h$", ["agent/tls/aead_wide.c"]),
     (r"pcre2\.h$", ["agent/http/uri_patterns.c"]),
     (r"ares\.h$", ["certmgr/resolve.c"]),
     (r"ev\.h$", ["agent/control/control_internal.h", "agent/relay/leg_socket.h",

@@ -127,6 +127,7 @@ static void add_traffic(struct view *view, int64_t now_ms) {
         .tls_version = "TLSv1.3",
         .cipher = "TLS_AES_128_GCM_SHA256",
         .group = "X25519Kyber768Draft00",
+        .aead = "boringssl",
         .worker = 1,
     };
 }

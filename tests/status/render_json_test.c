@@ -126,6 +126,7 @@ static void test_empty_and_sparse(void **state UNUSED) {
     check_null(row, "peerNotAfter");
     check_null(row, "openedAt");
     check_null(row, "cipher");
+    check_null(row, "aead");
     json_decref(json);
     view_fini(&view);
 }

@@ -100,6 +100,26 @@ static void test_stalled_readers_do_not_stop_others(void **state) {
     pair_free(pair);
 }
 
+// A reader that keeps up gets a larger window, one that stalled from the start does not.
+static void test_a_window_grows_with_its_reader(void **state) {
+    (void)state;
+    struct pair *pair = pair_new();
+    pair_open(pair, 8U * 1024 * 1024, false);
+    assert_true(pair_run(pair));
+    struct flow *flow = &pair->server.flows[0];
+    assert_int_equal(flow->received, 8U * 1024 * 1024);
+    size_t window = h2_stream_window(pair->client.flows[0].stream);
+    assert_true(window > H2_STREAM_WINDOW);
+    assert_true(window <= H2_STREAM_WINDOW_BULK);
+    flow->stalled = true; // then it is held to the large window
+    pair->client.flows[0].to_send += 8U * 1024 * 1024;
+    flow_write(&pair->client.flows[0]);
+    assert_true(pair_run(pair));
+    size_t unconsumed = flow->received - flow->consumed;
+    assert_true(unconsumed > H2_STREAM_WINDOW && unconsumed <= H2_STREAM_WINDOW_BULK);
+    pair_free(pair);
+}
+
 // Threats class 21: what a peer can make us hold is bounded for the tunnel as a whole.
 static void test_held_bytes_are_bounded(void **state) {
     (void)state;
@@ -332,6 +352,7 @@ int main(void) {
         cmocka_unit_test(test_many_streams_both_ways),
         cmocka_unit_test(test_bulk_beyond_the_windows),
         cmocka_unit_test(test_stalled_readers_do_not_stop_others),
+        cmocka_unit_test(test_a_window_grows_with_its_reader),
         cmocka_unit_test(test_held_bytes_are_bounded),
         cmocka_unit_test(test_half_close_each_way),
         cmocka_unit_test(test_resets_both_ways),

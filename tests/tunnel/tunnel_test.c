@@ -80,6 +80,7 @@ static void test_both_ends_know_each_other(void **state) {
     tunnel_render(tunnel, &view);
     assert_string_equal(view.state, "ready");
     assert_string_equal(view.tls_version, "TLSv1.3");
+    assert_string_equal(view.aead, "boringssl"); // nothing large has gone over it
     tunnel_pair_free(pair);
 }
 
