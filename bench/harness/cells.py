@@ -129,7 +129,7 @@ def redis(pipeline):
 
 def handshakes(kind):
     """The cost of a handshake for the inside, with a client that is always the same."""
-    name = f"{kind} handshake"
+    name = f"{kind} handshake inside"
 
     def measure(bench, pair, plan):
         result, cpu = spent(pair, lambda: load.handshakes(bench, pair, kind, plan.cell_s))
@@ -138,8 +138,8 @@ def handshakes(kind):
             raise load.NotMeasured(f"{resumed:.0%} of its handshakes were resumed")
         return {name: cpu["inside"] / result["handshakes"]}
 
-    return Load(name, (Cell("TLS handshakes, CPU of the inside", name, "us each", False, "nginx",
-                            1e6),), measure,
+    return Load(f"{kind} handshake", (
+        Cell("TLS handshakes, CPU of the inside", name, "us each", False, "nginx", 1e6),), measure,
                 tls_only=True, application=load.echo)
 
 

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 
-from . import (fresh, load, machine, output, plan as plans, proof, report, rounds, scale,
+from . import (dialling, fresh, load, machine, output, plan as plans, proof, report, rounds, scale,
                targets)
 from .cells import LOADS
 from .pair import NotMeasured, Pair
@@ -69,7 +69,7 @@ def plan_of(args):
 def tools_of(build):
     """The programs of a build; ends with a sentence when it lacks one."""
     tools = Tools(build / "agent/pavise", build / "bench/load/load", build / "bench/load/relay",
-                  build / "bench/load/handshake")
+                  build / "bench/load/handshake", build / "bench/load/tls_server")
     for path in dataclasses.astuple(tools):
         if not os.access(path, os.X_OK):
             sys.exit(f"bench: there is no program {path}; ./dev bench builds it")
@@ -89,10 +89,18 @@ class Run:
         self.plan = plan_of(args)
         self.results = Results()
         self.bench = Bench(directory, tools)
-        self.recipes = list(chosen(args, self.results))
+        # All of them call a TLS server; most are whole, with an inside of their own.
+        self.callers = list(chosen(args, self.results))
+        self.recipes = [recipe for recipe in self.callers if self.is_whole(recipe)]
         self.ports = {recipe.name: plans.FIRST_PORT + index * plans.PORTS_EACH
                       for index, recipe in enumerate(ALL)}
         self.cells = []
+
+    def is_whole(self, recipe):
+        why = recipe.missing_inside(self.bench)
+        if why:
+            self.results.skip(recipe.name, why)
+        return why is None
 
     def wanted(self, name):
         return not self.args.cells or name in self.args.cells
@@ -108,31 +116,35 @@ class Run:
             except NotMeasured as reason:
                 self.results.skip(recipe.name, f"not proven: {reason}")
                 self.recipes.remove(recipe)
+                self.callers.remove(recipe)
 
     def measure_fresh(self):
         """Starts and memory: before any bulk transfer."""
         if not self.wanted("fresh"):
             return
-        self.cells += fresh.CELLS
+        self.cells += fresh.CELLS + dialling.CELLS
         chance = random.Random("fresh")
         with fresh.Authority(self.bench) as authority:
-            recipes = [fresh.as_deployed(recipe, authority) for recipe in self.recipes
-                       if recipe.name != "direct"]
-            failed = set()
+            recipes = [recipe for recipe in self.callers if recipe.name != "direct"]
             for number in range(self.plan.starts):
                 say(f"fresh: start {number + 1} of {self.plan.starts}")
                 for recipe in chance.sample(recipes, len(recipes)):
-                    if recipe.name not in failed and not self.measure_start(recipe, number):
-                        failed.add(recipe.name)
+                    if not self.measure_start(recipe, number, authority):
+                        recipes.remove(recipe)
 
-    def measure_start(self, recipe, number):
+    def measure_start(self, recipe, number, authority):
+        """False when it failed, and nothing more is to be tried."""
+        port = self.ports[recipe.name]
         try:
-            values = fresh.measure(self.bench, recipe, self.ports[recipe.name], self.plan,
-                                   with_memory=number == 0)
+            if recipe in self.recipes:
+                self.results.add(recipe.name, number, fresh.measure(
+                    self.bench, fresh.as_deployed(recipe, authority), port, self.plan,
+                    with_memory=number == 0))
+            self.results.add(recipe.name, number,
+                             dialling.measure(self.bench, recipe, port, self.plan))
         except NotMeasured as reason:
             self.results.skip(f"fresh cells of {recipe.name}", str(reason))
             return False
-        self.results.add(recipe.name, number, values)
         return True
 
     def measure_loads(self):
@@ -190,7 +202,7 @@ class Run:
     def finish(self):
         peers = [recipe.name for recipe in self.recipes if recipe.is_peer]
         table = list(report.rows(self.results, self.cells,
-                                 [recipe.name for recipe in self.recipes]))
+                                 [recipe.name for recipe in self.callers]))
         judged = report.verdicts(self.results, list(self.targets()), peers)
         return table, judged
 

@@ -58,7 +58,10 @@ def notes(results):
 
 
 def keep(run, table, judged, took_s):
-    """The page and the picture are of a run of everything; the rounds are kept of any."""
+    """The page and the picture are of a run of everything; the rounds are kept of any that
+    measured."""
+    if run.plan is plans.SMOKE:
+        return
     plans.RESULTS.mkdir(exist_ok=True)
     stamp = time.strftime("%Y%m%d-%H%M%S")
     everything = {"machine": machine.describe(), "plan": run.plan.name,
@@ -66,7 +69,7 @@ def keep(run, table, judged, took_s):
                   **report.as_json(table, judged, run.results.skipped)}
     (plans.RESULTS / f"{stamp}.json").write_text(json.dumps(everything, indent=1) + "\n",
                                                  encoding="utf-8")
-    if run.args.cells or run.args.families is not None or run.plan is plans.SMOKE:
+    if run.args.cells or run.args.families is not None:
         return
     text_ = "\n".join(page(run, table, judged, took_s)).rstrip() + "\n"
     (plans.RESULTS.parent / "results.md").write_text(text_, encoding="utf-8")

@@ -72,6 +72,21 @@ class Pair:
             time.sleep(RETRY_S)
 
 
+class Outside(Pair):
+    """One more outside of a recipe, with another peer; a context."""
+
+    def __init__(self, bench, recipe, first_port, peer):
+        super().__init__(bench, recipe, first_port + 4)
+        self.tls_entry = peer
+
+    def __enter__(self):
+        self.start_outside()
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+
 def is_listening(address):
     try:
         socket.create_connection(address.pair, timeout=2).close()

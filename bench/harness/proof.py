@@ -7,8 +7,9 @@ import ssl
 import time
 
 from . import load
-from .pair import NotMeasured, Pair, echoes
+from .pair import NotMeasured, Outside, Pair, echoes
 from .plan import Address
+from .recipe import ONE_TUNNEL
 from .tap import Rogue, Tap
 
 TLS_1_3 = 0x0304
@@ -54,34 +55,13 @@ def prove_inside(pair):
             "the inside answers a client of a foreign CA")
 
 
-class Outside:
-    """One more outside of a pair, with another peer; a context."""
-
-    def __init__(self, pair, peer, first_port):
-        self._pair = Pair(pair.bench, pair.recipe, first_port + 4)
-        self._pair.tls_entry = peer
-        self.entry = self._pair.entry
-
-    def __enter__(self):
-        self._pair.start_outside()
-        return self
-
-    def await_echo(self):
-        self._pair.await_echo(self.entry)
-
-    def await_listening(self):
-        self._pair.await_listening(self.entry)
-
-    def __exit__(self, *_):
-        self._pair.stop()
-
-
 def prove_wire(pair, first_port):
     """What crosses between the sides, one connection after the other."""
     payload = os.urandom(4096)
-    with Tap(Address("127.0.0.2", first_port + 6), pair.tls_entry) as tap, \
-            Outside(pair, Address("127.0.0.2", first_port + 6), first_port) as outside:
-        outside.await_echo()
+    address = Address("127.0.0.2", first_port + 6)
+    with Tap(address, pair.tls_entry) as tap, \
+            Outside(pair.bench, pair.recipe, first_port, address) as outside:
+        outside.await_echo(outside.entry)
         for _ in range(NUM_CONNECTIONS):
             require(echoes(outside.entry, payload), "a connection through the tap failed")
             time.sleep(0.02)  # a ticket may come after the answer
@@ -99,15 +79,15 @@ def prove_wire(pair, first_port):
 
 def how_connected(hellos):
     if len(hellos) == 1:
-        return "one tunnel"
+        return ONE_TUNNEL
     return "resumed" if hellos[-1].is_resumed else "full"
 
 
 def prove_outside(pair, first_port):
     address = Address("127.0.0.2", first_port + 7)
     with Rogue(address, pair.bench.pki.foreign_inside, pair.recipe.alpn) as rogue, \
-            Outside(pair, address, first_port) as outside:
-        outside.await_listening()
+            Outside(pair.bench, pair.recipe, first_port, address) as outside:
+        outside.await_listening(outside.entry)
         end = time.monotonic() + TIMEOUT_S
         while rogue.num_calls == 0 and time.monotonic() < end:
             echoes(outside.entry, b"?", timeout=1)

@@ -7,6 +7,9 @@ import shutil
 from . import pki, plan
 
 
+ONE_TUNNEL = "one tunnel"
+
+
 @dataclasses.dataclass(frozen=True)
 class Tools:
     """The programs of this project."""
@@ -15,6 +18,7 @@ class Tools:
     load: pathlib.Path
     relay: pathlib.Path
     handshake: pathlib.Path
+    tls_server: pathlib.Path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,11 +49,15 @@ class Recipe:
     family = ""     # what --peers selects by
     tls = True      # to be proven
     alpn = None     # what a TLS client has to offer
-    connections = "resumed"  # of new application connections: "resumed", "full", "one tunnel"
+    connections = "resumed"  # what new ones are: "resumed" or "full" handshakes, or ONE_TUNNEL
     is_peer = True  # somebody else's TLS proxy: one of those that Pavise is measured against
 
     def missing(self):
         """Why it cannot run here, or None."""
+        return None
+
+    def missing_inside(self, bench):
+        """Why only its outside can run, or None."""
         return None
 
     def inside(self, bench, listen, app):

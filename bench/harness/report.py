@@ -31,14 +31,12 @@ class Verdict:
 def rows(results, cells, contenders):
     for cell in cells:
         reference = results.of(cell.name, cell.reference)
+        if not reference:
+            results.skip(cell.name, f"{cell.reference} has no value to compare with")
         for contender in contenders:
             values = results.of(cell.name, contender)
-            if not values:
-                continue
             ratios = statistics.ratios(values, reference)
             if not ratios:
-                results.skip(f"{cell.name} of {contender}",
-                             f"{cell.reference} has no value to compare with")
                 continue
             low, high = statistics.interval(ratios)
             yield Row(cell, contender, statistics.median(values.values()),

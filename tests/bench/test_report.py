@@ -30,7 +30,7 @@ def test_rows_know_their_reference(results):
 
 
 def test_no_reference_no_row_and_it_is_said(results):
-    results.forget("nginx", ["full handshake"])
+    results.forget("nginx", ["full handshake inside"])
     assert not any(row.cell is SHAKE for row in table_of(results))
     assert any("full handshake" in what for what, _ in results.skipped)
 
@@ -54,9 +54,13 @@ def verdict_of(results, name, peers=("nginx",)):
     return report.verdicts(results, [target], list(peers))[0]
 
 
-def test_target_of_handshakes(results):
+def test_target_of_handshakes_is_of_the_weaker_side(results):
+    assert verdict_of(results, "full handshakes").value is None  # one side alone says nothing
+    for number in range(3):
+        results.add("pavise mutual", number, {"full handshake outside": 2e-4})
+        results.add("nginx", number, {"full handshake outside": 6e-4})
     verdict = verdict_of(results, "full handshakes")
-    assert verdict.value == pytest.approx(6) and verdict.met
+    assert verdict.value == pytest.approx(3) and not verdict.met
 
 
 def test_target_of_memory_is_absolute(results):

@@ -14,7 +14,7 @@ from harness import fresh, targets
 from harness.cells import LOADS
 
 TOOLS = pathlib.Path(os.environ.get("PAVISE_BENCH_TOOLS", ROOT / "bazel-bin"))
-PEERS_OF_OURS = {"direct", "plain", "plain again", "pavise", "pavise boringssl"}
+PEERS_OF_OURS = {"direct", "plain", "plain again", "pavise", "pavise boringssl", "pavise mutual"}
 
 
 def bench(*words):

@@ -3,7 +3,7 @@
 import json
 import os
 
-from ..recipe import Command, Recipe, app_behind, program
+from ..recipe import ONE_TUNNEL, Command, Recipe, app_behind, program
 
 TYPES = "type.googleapis.com/envoy.extensions"
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
@@ -113,7 +113,7 @@ class TcpProxy(Envoy):
 class Tunnel(Envoy):
     name = "envoy tunnel"
     alpn = "h2"
-    connections = "one tunnel"
+    connections = ONE_TUNNEL
 
     def inside(self, bench, listen, app):
         return self.command(bench, "inside", listen, {

@@ -1,27 +1,26 @@
 """Two agents with explicit listeners: no redirection, so no privileges."""
 
 import json
+import subprocess
 
-from ..plan import Address
-from ..recipe import Command, Recipe, app_behind
+from ..plan import APP, APP_PORT, Address
+from ..recipe import ONE_TUNNEL, Command, Recipe, app_behind
 
 
-class Tunnel(Recipe):
-    """One tunnel for all connections. With `socket` identities come from the Workload API there,
-    as on a real host; without, from the files that every contender uses."""
+class Pavise(Recipe):
+    """What both kinds share. With `socket` identities come from the Workload API there, as on a
+    real host; without, from the files that every contender uses."""
 
     family = "pavise"
-    alpn = "h2"
-    connections = "one tunnel"
     is_peer = False
 
-    def __init__(self, name, aead, socket=None):
+    def __init__(self, name, aead="auto", socket=None):
         self.name = name
         self.aead = aead
         self.socket = socket
 
     def with_workload_api(self, socket):
-        return Tunnel(self.name, self.aead, socket)
+        return type(self)(self.name, self.aead, socket)
 
     def identity(self, identity):
         if self.socket:
@@ -30,13 +29,30 @@ class Tunnel(Recipe):
             "certificate": str(identity.chain), "key": str(identity.key),
             "bundle": str(identity.root)}}
 
-    def command(self, bench, side, listen, config):
+    def write_config(self, bench, side, listen, config):
         base = {"workers": 1, "log": {"level": "error"},
                 "status": {"listen": str(Address("127.0.0.1", listen.port + 1))},
                 "drain": {"deadline": "0s"}}
-        path = bench.write(self.file_name(side, listen, "yaml"), json.dumps({**base, **config}))
+        return bench.write(self.file_name(side, listen, "yaml"), json.dumps({**base, **config}))
+
+    def command(self, bench, side, listen, config):
+        path = self.write_config(bench, side, listen, config)
         return Command((bench.tools.pavise, "agent", "--config", path),
                        {"PAVISE_AEAD": self.aead})
+
+    def outside_config(self, bench, listen, destination, how):
+        return {"identity": self.identity(bench.pki.outside),
+                "inbound": {"listen": [], "tunnel": []},
+                "outbound": {
+                    "listen": [], **how,
+                    "listeners": [{"listen": str(listen), "destination": str(destination)}]}}
+
+
+class Tunnel(Pavise):
+    """One tunnel for all connections."""
+
+    alpn = "h2"
+    connections = ONE_TUNNEL
 
     def inside(self, bench, listen, app):
         return self.command(bench, "inside", listen, {
@@ -46,10 +62,35 @@ class Tunnel(Recipe):
                         "ports": [{"port": app.port, "deliver": str(app)}]}})
 
     def outside(self, bench, listen, peer):
-        return self.command(bench, "outside", listen, {
-            "identity": self.identity(bench.pki.outside),
-            "inbound": {"listen": [], "tunnel": []},
-            "outbound": {
-                "listen": [],
-                "listeners": [{"listen": str(listen), "destination": str(app_behind(peer.ip))}],
-                "mesh": {"networks": ["127.0.0.0/8"], "port": peer.port}}})
+        return self.command(bench, "outside", listen, self.outside_config(
+            bench, listen, app_behind(peer.ip),
+            {"mesh": {"networks": ["127.0.0.0/8"], "port": peer.port}}))
+
+
+class Mutual(Pavise):
+    """TLS for each connection, to a port on which the inside terminates it."""
+
+    def inside_config(self, bench, listen, app):
+        return {"identity": self.identity(bench.pki.inside),
+                "outbound": {"listen": []},
+                "inbound": {"listen": [], "tunnel": [], "ports": [
+                    {"port": listen.port, "listen": str(listen), "deliver": str(app),
+                     "tlsMode": "required", "clientAuth": "required"}]}}
+
+    def missing_inside(self, bench):
+        listen = Address("127.0.0.2", APP_PORT)
+        path = self.write_config(bench, "check", listen, self.inside_config(bench, listen, APP))
+        check = subprocess.run([bench.tools.pavise, "check", "--config", path],
+                               capture_output=True, text=True, check=False)
+        if check.returncode == 0:
+            return None
+        sentence = check.stderr.strip().splitlines()[0].removeprefix(f"{path}:")
+        return f"its inside cannot terminate TLS: {sentence.partition(' ')[2]}"
+
+    def inside(self, bench, listen, app):
+        return self.command(bench, "inside", listen, self.inside_config(bench, listen, app))
+
+    def outside(self, bench, listen, peer):
+        rule = {"match": {"networks": [f"{peer.ip}/32"]}, "tls": "mutual"}
+        return self.command(bench, "outside", listen, self.outside_config(
+            bench, listen, peer, {"destinations": [rule]}))
