@@ -318,3 +318,17 @@ struct bundle_view bundle_set_view(const struct bundle_set *set, size_t index) {
         .not_after = domain->not_after,
     };
 }
+
+bool bundle_set_append_roots(const struct bundle_set *set, size_t index, struct buf *out) {
+    CHECK(index < set->num_domains);
+    const STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(set->domains[index]->store);
+    bool ok = true;
+    for (size_t i = 0; ok && i < sk_X509_OBJECT_num(objects); i++) {
+        X509 *cert = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(objects, i));
+        uint8_t *der = NULL;
+        int len = cert == NULL ? 0 : i2d_X509(cert, &der);
+        ok = len >= 0 && buf_append(out, der, (size_t)len);
+        OPENSSL_free(der);
+    }
+    return ok;
+}

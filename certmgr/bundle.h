@@ -10,6 +10,7 @@
 #include <openssl/base.h>
 #include <openssl/x509.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/span.h"
 
@@ -52,5 +53,7 @@ struct bundle_view {
     int64_t not_after; // Unix seconds, the first certificate of the domain to expire
 };
 struct bundle_view bundle_set_view(const struct bundle_set *set, size_t index);
+// Appends the domain's certificates, DER, one after the other. False when memory is short.
+bool bundle_set_append_roots(const struct bundle_set *set, size_t index, struct buf *out) MUST_USE;
 
 #endif

@@ -1,5 +1,3 @@
-// The PEM reader is our own: the library's one keeps parts of a key on its stack, is particular
-// about line lengths and takes a damaged BEGIN line for the end of the file.
 #include "certmgr/pem.h"
 
 #include <string.h>
@@ -13,13 +11,12 @@
 #include <openssl/pool.h>
 #include <openssl/rsa.h>
 
+#include "certmgr/pem_blocks.h"
 #include "certmgr/x509_der.h"
 
 #define DER_SEQUENCE 0x30 // the first byte of every certificate, CRL and key
-#define LABEL_MAX 64
-#define LINE_LEN 64 // base64 characters in a line that we write
+#define LINE_LEN 64       // base64 characters in a line that we write
 #define DASHES "-----"
-#define BEGIN "-----BEGIN "
 
 OWN_DEFINE(uint8_t, OPENSSL_free)
 OWN_DEFINE(RSA, RSA_free)
@@ -33,117 +30,27 @@ struct visitor {
     void *arg;
 };
 
-struct block {
-    struct span label;
-    struct span body; // base64 and white space
-};
-
-static bool is_space(uint8_t c) {
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-static struct span find(struct span in, const char *text) {
-    const uint8_t *at = in.len == 0 ? NULL : memmem(in.ptr, in.len, text, strlen(text));
-    return at == NULL ? span_of(NULL, 0) : span_after(in, (size_t)(at - in.ptr));
-}
-
-static bool starts_with(struct span in, const void *text, size_t len) {
-    return in.len >= len && memcmp(in.ptr, text, len) == 0;
-}
-
-// --- blocks ---
-
-// The next BEGIN at the start of a line: a commented-out block is none.
-static struct span find_begin(struct span all, struct span rest) {
-    for (;;) {
-        struct span at = find(rest, BEGIN);
-        if (at.ptr == NULL || at.ptr == all.ptr || at.ptr[-1] == '\n' || at.ptr[-1] == '\r') {
-            return at;
-        }
-        rest = span_after(at, 1);
-    }
-}
-
-// The end of a BEGIN or END line: dashes, perhaps white space, and no more.
-static bool skip_line_end(struct span *rest) {
-    if (!starts_with(*rest, DASHES, strlen(DASHES))) {
-        return false;
-    }
-    *rest = span_after(*rest, strlen(DASHES));
-    while (rest->len > 0 && is_space(rest->ptr[0])) {
-        if (rest->ptr[0] == '\n') {
-            return true;
-        }
-        *rest = span_after(*rest, 1);
-    }
-    return rest->len == 0 || rest->ptr[-1] == '\r';
-}
-
-// Takes the block that `rest` starts with off it.
-static bool take_block(struct span *rest, struct block *out, struct err *err) {
-    struct span at = span_after(*rest, strlen(BEGIN));
-    struct span label_end = find(at, DASHES);
-    out->label = span_of(at.ptr, at.len - label_end.len);
-    if (label_end.ptr == NULL || out->label.len == 0 || out->label.len > LABEL_MAX ||
-        memchr(out->label.ptr, '\n', out->label.len) != NULL || !skip_line_end(&label_end)) {
-        return ERR_SET(err, ERR_INPUT, "has a damaged BEGIN line");
-    }
-    struct span end = find(label_end, DASHES);
-    out->body = span_of(label_end.ptr, label_end.len - end.len);
-    static const char word[] = "-----END ";
-    bool closed = end.ptr != NULL && starts_with(end, word, strlen(word));
-    end = closed ? span_after(end, strlen(word)) : end;
-    closed = closed && starts_with(end, out->label.ptr, out->label.len);
-    end = closed ? span_after(end, out->label.len) : end;
-    if (!closed || !skip_line_end(&end)) {
-        return ERR_SET(err, ERR_INPUT, "has a PEM block that is not complete (half-written?)");
-    }
-    *rest = end;
-    return true;
-}
-
 // Decodes one block and hands it on. Whatever it held is wiped (OPENSSL_free does that).
-static bool visit_block(const struct block *block, const struct visitor *visitor, struct err *err) {
-    if (block->body.len > 0 && memchr(block->body.ptr, ':', block->body.len) != NULL) {
-        return ERR_SET(err, ERR_INPUT,
-                       "has a PEM block with headers: an encrypted key is not "
-                       "supported; decrypt it first");
-    }
-    OWNED(OPENSSL_free) uint8_t *packed = OPENSSL_malloc(block->body.len + 1);
-    OWNED(OPENSSL_free) uint8_t *der = OPENSSL_malloc(block->body.len + 1);
-    if (packed == NULL || der == NULL) {
-        return ERR_NO_MEMORY(err, "reading PEM");
-    }
-    size_t len = 0;
-    for (size_t i = 0; i < block->body.len; i++) {
-        if (!is_space(block->body.ptr[i])) {
-            packed[len++] = block->body.ptr[i];
-        }
-    }
+static bool visit_block(const struct pem_block *block, const struct visitor *visitor,
+                        struct err *err) {
+    OWNED(OPENSSL_free) uint8_t *der = NULL;
     size_t der_len = 0;
-    if (!EVP_DecodeBase64(der, &der_len, block->body.len + 1, packed, len) || der_len == 0) {
-        ERR_clear_error();
-        return ERR_SET(err, ERR_INPUT, "has a PEM block that is not base64");
-    }
-    return visitor->visit(visitor->arg, block->label, span_of(der, der_len), err);
+    return pem_blocks_decode(block, &der, &der_len, err) &&
+           visitor->visit(visitor->arg, block->label, span_of(der, der_len), err);
 }
 
 static bool visit_pem(struct span input, const struct visitor *visitor, struct err *err) {
-    static const uint8_t byte_order_mark[] = {0xef, 0xbb, 0xbf};
-    if (starts_with(input, byte_order_mark, sizeof byte_order_mark)) {
-        input = span_after(input, sizeof byte_order_mark);
-    }
-    struct span rest = find_begin(input, input);
-    size_t num = 0;
-    while (rest.ptr != NULL) {
-        struct block block = {0};
-        if (num++ >= PEM_BLOCKS_MAX) {
+    struct pem_blocks blocks;
+    pem_blocks_init(&blocks, input);
+    for (size_t num = 0; !pem_blocks_at_end(&blocks); num++) {
+        struct pem_block block = {0};
+        if (num >= PEM_BLOCKS_MAX) {
             return ERR_SET(err, ERR_INPUT, "has more than %d PEM blocks", PEM_BLOCKS_MAX);
         }
-        if (!take_block(&rest, &block, err) || !visit_block(&block, visitor, err)) {
+        if (pem_blocks_next(&blocks, &block, err) != PEM_BLOCKS_ONE ||
+            !visit_block(&block, visitor, err)) {
             return false;
         }
-        rest = find_begin(input, rest);
     }
     return true;
 }
@@ -370,7 +277,7 @@ bool pem_render(const char *label, struct span der, struct buf *out) {
         return false;
     }
     size_t len = EVP_EncodeBlock(text, der.ptr, der.len);
-    bool ok = buf_printf(out, BEGIN "%s" DASHES "\n", label);
+    bool ok = buf_printf(out, "-----BEGIN %s" DASHES "\n", label);
     for (size_t at = 0; ok && at < len; at += LINE_LEN) {
         size_t line = len - at < LINE_LEN ? len - at : LINE_LEN;
         ok = buf_append(out, text + at, line) && buf_append(out, "\n", 1);

@@ -70,7 +70,11 @@ static bool add_roots(SSL_CTX *ctx, struct span der, struct err *err) {
     return true;
 }
 
-static bool load_roots(SSL_CTX *ctx, const char *path, struct err *err) {
+static bool load_roots(SSL_CTX *ctx, const struct tls_client_options *options, struct err *err) {
+    const char *path = options->roots_file;
+    if (options->roots.len > 0) {
+        return add_roots(ctx, options->roots, err);
+    }
     struct buf text __attribute__((cleanup(buf_fini))) = {0};
     struct buf der __attribute__((cleanup(buf_fini))) = {0};
     return file_read(path, PEM_INPUT_MAX, &text, err) &&
@@ -78,18 +82,21 @@ static bool load_roots(SSL_CTX *ctx, const char *path, struct err *err) {
            add_roots(ctx, buf_span(&der), err);
 }
 
-static SSL_CTX *make_context(const char *roots_file, struct err *err) {
+static SSL_CTX *make_context(const struct tls_client_options *options, struct err *err) {
     static const uint8_t h2[] = {2, 'h', '2'};
+    static const uint8_t http1[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
+    const uint8_t *protocols = options->http1 ? http1 : h2;
+    size_t protocols_len = options->http1 ? sizeof(http1) : sizeof(h2);
     OWNED(SSL_CTX_free) SSL_CTX *ctx = SSL_CTX_new(TLS_method());
     if (ctx == NULL || !SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) ||
-        SSL_CTX_set_alpn_protos(ctx, h2, sizeof(h2)) != 0) {
+        SSL_CTX_set_alpn_protos(ctx, protocols, protocols_len) != 0) {
         ERR_NO_MEMORY(err, "preparing TLS");
         return NULL;
     }
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
     SSL_CTX_set_max_cert_list(ctx, TLS_CLIENT_CHAIN_MAX);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-    return load_roots(ctx, roots_file, err) ? take(&ctx) : NULL;
+    return load_roots(ctx, options, err) ? take(&ctx) : NULL;
 }
 
 static bool set_name(SSL *ssl, const char *name) {
@@ -104,8 +111,8 @@ static bool set_name(SSL *ssl, const char *name) {
            SSL_set_tlsext_host_name(ssl, name) == 1;
 }
 
-static SSL *make_ssl(const char *roots_file, const char *name, struct err *err) {
-    OWNED(SSL_CTX_free) SSL_CTX *ctx = make_context(roots_file, err);
+static SSL *make_ssl(const struct tls_client_options *options, const char *name, struct err *err) {
+    OWNED(SSL_CTX_free) SSL_CTX *ctx = make_context(options, err);
     if (ctx == NULL) {
         return NULL;
     }
@@ -246,7 +253,7 @@ struct tls_pump *tls_client_connect(const struct tls_client_options *options,
         return NULL;
     }
     const char *name = options->server_name != NULL ? options->server_name : host;
-    OWNED(SSL_free) SSL *ssl = make_ssl(options->roots_file, name, err);
+    OWNED(SSL_free) SSL *ssl = make_ssl(options, name, err);
     if (ssl == NULL || !resolve_host(host, port, patience, &to, err)) {
         ERR_clear_error();
         return NULL;
@@ -259,6 +266,9 @@ struct tls_pump *tls_client_connect(const struct tls_client_options *options,
     if (pump == NULL) {
         ERR_NO_MEMORY(err, "connecting");
         return NULL;
+    }
+    if (options->http1) {
+        tls_pump_demand(pump, "");
     }
     return shake_hands(pump, options, name, patience, err) ? take(&pump) : NULL;
 }

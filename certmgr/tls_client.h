@@ -1,6 +1,6 @@
 // A TLS connection to a server with an ordinary server certificate (a CA's): resolved, connected,
 // shaken hands and verified by the given roots and the server's name. Blocking, within the caller's
-// patience. TLS 1.2 or newer, ALPN "h2", no client certificate.
+// patience. TLS 1.2 or newer, no client certificate; ALPN "h2", or HTTP/1.1 for plain downloads.
 #ifndef CERTMGR_TLS_CLIENT_H
 #define CERTMGR_TLS_CLIENT_H
 
@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "base/own.h"
+#include "base/span.h"
 #include "certmgr/patience.h"
 #include "certmgr/tls_pump.h"
 
@@ -19,7 +20,9 @@
 struct tls_client_options {
     const char *address;     // "host:port", "[::1]:15012"
     const char *server_name; // a DNS name or an IP address; NULL: the host of `address`
-    const char *roots_file;  // PEM or DER; read at each call
+    const char *roots_file;  // PEM or DER; read at each call; with `roots`, for messages only
+    struct span roots;       // DER, one after the other, instead of the file
+    bool http1;              // offer "http/1.1" and take a server that knows no ALPN
 };
 
 // "host:port" taken apart; the host without brackets.

@@ -34,7 +34,8 @@ struct tls_pump {
     int socket;
     int local; // -1 until attached
     enum tls_pump_state state;
-    bool wants_write; // the library waits for the socket to take something
+    const char *protocol; // by ALPN; "": any
+    bool wants_write;     // the library waits for the socket to take something
     char error[160];
     struct half in;  // from the network
     struct half out; // to the network
@@ -51,7 +52,12 @@ struct tls_pump *tls_pump_new(SSL *ssl, int socket) {
     pump->ssl = take(&owned);
     pump->socket = socket;
     pump->local = -1;
+    pump->protocol = "h2";
     return pump;
+}
+
+void tls_pump_demand(struct tls_pump *pump, const char *protocol) {
+    pump->protocol = protocol;
 }
 
 void tls_pump_free(struct tls_pump *pump) {
@@ -137,7 +143,7 @@ static enum tls_pump_state handshake(struct tls_pump *pump) {
         return judge(pump, returned) ? TLS_PUMP_HANDSHAKE : TLS_PUMP_ENDED;
     }
     SSL_get0_alpn_selected(pump->ssl, &protocol, &len);
-    if (!span_equal_text(span_of(protocol, len), "h2")) {
+    if (pump->protocol[0] != '\0' && !span_equal_text(span_of(protocol, len), pump->protocol)) {
         say(pump, "the other side does not negotiate HTTP/2 (ALPN \"h2\")");
         return TLS_PUMP_ENDED;
     }

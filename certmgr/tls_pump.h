@@ -17,7 +17,7 @@
 
 enum tls_pump_state {
     TLS_PUMP_HANDSHAKE,
-    TLS_PUMP_OPEN,  // authenticated as the SSL demands, and with ALPN "h2"
+    TLS_PUMP_OPEN,  // authenticated as the SSL demands, and with the ALPN protocol demanded
     TLS_PUMP_ENDED, // by either end; tls_pump_error says why, if it was an error
 };
 
@@ -28,6 +28,9 @@ struct tls_pump;
 struct tls_pump *tls_pump_new(SSL *ssl, int socket) MUST_USE;
 void tls_pump_free(struct tls_pump *pump); // closes both sockets
 OWN_DEFINE(struct tls_pump, tls_pump_free)
+
+// Demands this ALPN protocol (static text) instead of "h2"; "" for whatever comes.
+void tls_pump_demand(struct tls_pump *pump, const char *protocol);
 
 // Does what can be done now, up to a limit so that others have their turn.
 enum tls_pump_state tls_pump_step(struct tls_pump *pump);
