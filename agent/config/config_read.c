@@ -90,6 +90,10 @@ static bool read_scalar(const struct option_row *row, const struct yaml_tree_nod
     if (node->kind != YAML_TREE_SCALAR || yaml_tree_is_null(node)) {
         return refuse_kind(row, node, "one value", report);
     }
+    if (node->has_lines && !row->takes_lines) {
+        report_add(report, REPORT_ERROR, node->place, YAML_TREE_NOT_ONE_LINE);
+        return false;
+    }
     return values_read(row, node, field, report);
 }
 

@@ -5,6 +5,7 @@
 #include "agent/config/config.h"
 #include "agent/config/identity_rules.h"
 #include "agent/config/listeners.h"
+#include "agent/config/trust_rules.h"
 
 // What every check looks at.
 struct scene {
@@ -249,6 +250,7 @@ void config_rules_check(const struct config *config, const struct yaml_tree_node
     struct scene scene = {
         .config = config, .root = root, .listeners = &listeners, .report = report};
     identity_rules_check(config, root, report);
+    trust_rules_check(config, root, report);
     check_clashes(&scene);
     check_outbound_listeners(&scene);
     check_destinations(&scene);
@@ -257,9 +259,5 @@ void config_rules_check(const struct config *config, const struct yaml_tree_node
     check_status(&scene);
     check_probes(&scene);
     check_intercept(&scene);
-    if (config->trust_store.is_set) {
-        report_add(report, REPORT_WARNING, yaml_tree_find(root, "trustStore")->key->place,
-                   "trustStore: this version does not write a trust store yet");
-    }
     listeners_fini(&listeners);
 }

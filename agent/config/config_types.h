@@ -9,6 +9,7 @@
 #include "agent/config/config_identity.h"
 #include "agent/config/config_lists.h"
 #include "agent/config/config_status.h"
+#include "agent/config/config_trust.h"
 #include "base/log.h"
 #include "base/netaddr.h"
 
@@ -82,12 +83,6 @@ struct config_intercept {
     struct port_list outbound_include_ports, outbound_exclude_ports;
     struct prefix_list outbound_include_networks, outbound_exclude_networks;
     struct string_list exclude_interfaces;
-};
-
-struct config_trust_store { // read and checked; built by a later issue
-    bool is_set;
-    struct string_list sources;
-    char *output;
 };
 
 struct config {

@@ -42,6 +42,7 @@ struct option_row {
     enum option_type type;
     bool is_list;
     bool is_required;
+    bool takes_lines;     // the text may have several lines (`|`)
     bool can_be_off;      // "" and [] mean: not there, whatever the default
     size_t offset;        // of the value, or of a list's items, in the section's object
     size_t size;          // of the value, or of one item; 0: the row has no field of its own

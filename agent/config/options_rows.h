@@ -42,5 +42,6 @@ extern const struct option_section options_outbound;
 extern const struct option_section options_inbound;
 extern const struct option_section options_intercept;
 extern const struct option_section options_status;
+extern const struct option_section options_trust;
 
 #endif

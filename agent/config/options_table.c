@@ -12,20 +12,6 @@ static const struct option_row drain_rows[] = {
     END};
 static const struct option_section drain_section = {.rows = drain_rows};
 
-static const struct option_row trust_store_rows[] = {
-    {.key = "sources",
-     TEXT(text_checks_path, "absolute paths"),
-     LIST(struct config, trust_store.sources.items, trust_store.sources.num, ITEMS_MAX),
-     .meaning = "Files and directories of certificates."},
-    {.key = "output",
-     TEXT(text_checks_path, "absolute path"),
-     VALUE(struct config, trust_store.output),
-     .meaning = "The directory to write."},
-    NOT_YET("java"),
-    NOT_YET("certificates"),
-    END};
-static const struct option_section trust_store_section = {.rows = trust_store_rows};
-
 static const struct option_choice level_choices[] = {{"debug", LOG_DEBUG, false},
                                                      {"info", LOG_INFO, false},
                                                      {"warn", LOG_WARN, false},
@@ -57,9 +43,9 @@ static const struct option_row root_rows[] = {
     SECTION("drain", drain_section, "How the agent ends."),
     {.key = "trustStore",
      .type = OPTION_SECTION,
-     .section = &trust_store_section,
+     .section = &options_trust,
      HAS(struct config, trust_store.is_set),
-     .meaning = "The user's public certificates; read, but not written by this version."},
+     .meaning = "The user's public certificates, written for every runtime of the application."},
     SECTION("status", options_status, "Where the agent can be asked."),
     SECTION("log", log_section, "What the agent writes on standard error."),
     {.key = "workers",

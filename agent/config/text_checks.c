@@ -8,7 +8,11 @@
 #define DNS_NAME_MAX 253
 #define DNS_LABEL_MAX 63
 #define INTERFACE_MAX 15
+#define FILE_NAME_MAX 128
 #define LABEL_MAX 64
+#define PASSWORD_MIN 6
+#define PASSWORD_MAX 64
+#define PEM_TEXT_MAX 65536
 #define PATH_TEXT_MAX 4095
 #define RESOURCE_MAX 2048
 #define PORT_DIGITS_MAX 5
@@ -75,6 +79,51 @@ bool text_checks_path(struct span text, struct err *err) {
         return ERR_SET(err, ERR_INPUT, "it is not an absolute path");
     }
     return text.len <= PATH_TEXT_MAX || ERR_SET(err, ERR_INPUT, "it is longer than a path can be");
+}
+
+bool text_checks_plain_path(struct span text, struct err *err) {
+    bool ok = text_checks_path(text, err);
+    for (size_t i = 0; ok && i < text.len; i++) {
+        uint8_t c = text.ptr[i];
+        ok = (is_alnum(c) || strchr("/._-+@=,%", c) != NULL) ||
+             ERR_SET(err, ERR_INPUT,
+                     "it has a character that shells and variables would take for something else");
+    }
+    return ok;
+}
+
+bool text_checks_file_name(struct span text, struct err *err) {
+    bool ok = text.len > 0 && text.len <= FILE_NAME_MAX && text.ptr[0] != '.';
+    for (size_t i = 0; ok && i < text.len; i++) {
+        ok = is_alnum(text.ptr[i]) || strchr("._-", text.ptr[i]) != NULL;
+    }
+    return ok || ERR_SET(err, ERR_INPUT,
+                         "it is not a name (1-%d of A-Z a-z 0-9 . _ -, not beginning with a dot)",
+                         FILE_NAME_MAX);
+}
+
+bool text_checks_public_roots(struct span text, struct err *err) {
+    return span_equal_text(text, "system") || span_equal_text(text, "none") ||
+           text_checks_path(text, NULL) ||
+           ERR_SET(err, ERR_INPUT, "it is neither system nor none nor an absolute path");
+}
+
+bool text_checks_password(struct span text, struct err *err) {
+    bool ok = text.len >= PASSWORD_MIN && text.len <= PASSWORD_MAX;
+    for (size_t i = 0; ok && i < text.len; i++) {
+        ok = text.ptr[i] >= ' ' && text.ptr[i] < 0x7f;
+    }
+    return ok || ERR_SET(err, ERR_INPUT, "it must have %d to %d printable ASCII characters",
+                         PASSWORD_MIN, PASSWORD_MAX);
+}
+
+bool text_checks_pem(struct span text, struct err *err) {
+    static const char begin[] = "-----BEGIN ";
+    if (text.len > PEM_TEXT_MAX) {
+        return ERR_SET(err, ERR_INPUT, "it is longer than %d bytes", PEM_TEXT_MAX);
+    }
+    return (text.len > 0 && memmem(text.ptr, text.len, begin, strlen(begin)) != NULL) ||
+           ERR_SET(err, ERR_INPUT, "it is not PEM; write it behind `pem: |`, indented");
 }
 
 bool text_checks_interface(struct span text, struct err *err) {

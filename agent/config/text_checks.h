@@ -13,6 +13,16 @@ bool text_checks_dns_name(struct span text, struct err *err) MUST_USE;
 bool text_checks_spiffe_id(struct span text, struct err *err) MUST_USE;
 // An absolute path.
 bool text_checks_path(struct span text, struct err *err) MUST_USE;
+// An absolute path that means itself in a shell, in a list with colons and in an ini file.
+bool text_checks_plain_path(struct span text, struct err *err) MUST_USE;
+// A name that can be a file's: 1-128 of [A-Za-z0-9._-], no dot first.
+bool text_checks_file_name(struct span text, struct err *err) MUST_USE;
+// "system", "none" or an absolute path.
+bool text_checks_public_roots(struct span text, struct err *err) MUST_USE;
+// 6-64 printable ASCII characters: what a Java key store takes.
+bool text_checks_password(struct span text, struct err *err) MUST_USE;
+// At most 65536 bytes, and some block in it begins like PEM.
+bool text_checks_pem(struct span text, struct err *err) MUST_USE;
 // A network interface's name: 1-15 bytes of [A-Za-z0-9._-]; it ends up in a rule set.
 bool text_checks_interface(struct span text, struct err *err) MUST_USE;
 // A name for people: 1-64 bytes.

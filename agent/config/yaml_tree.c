@@ -127,10 +127,11 @@ static bool is_wide_control(const uint8_t *at, size_t len) {
     }
 }
 
-static bool is_printable(struct span text) {
+static bool is_printable(struct span text, bool may_have_lines) {
     for (size_t i = 0; i < text.len; i++) {
         uint8_t c = text.ptr[i];
-        if ((c < FIRST_PRINTABLE && c != TAB) || c == DEL ||
+        bool is_blank = c == TAB || (may_have_lines && c == '\n');
+        if ((c < FIRST_PRINTABLE && !is_blank) || c == DEL ||
             is_wide_control(text.ptr + i, text.len - i)) {
             return false;
         }
@@ -140,15 +141,18 @@ static bool is_printable(struct span text) {
 
 static bool put_scalar(struct builder *builder, const yaml_event_t *event) {
     struct span text = span_of(event->data.scalar.value, event->data.scalar.length);
-    bool printable = is_printable(text);
+    bool may_have_lines = event->data.scalar.style == YAML_LITERAL_SCALAR_STYLE ||
+                          event->data.scalar.style == YAML_DOUBLE_QUOTED_SCALAR_STYLE;
+    bool printable = is_printable(text, may_have_lines);
     struct yaml_tree_node *node =
         make_node(builder, YAML_TREE_SCALAR, event, printable ? text : span_of(NULL, 0));
     if (node == NULL) {
         return false;
     }
     node->is_plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+    node->has_lines = memchr(node->text, '\n', node->len) != NULL;
     if (!printable) {
-        report_bad(builder, node, "this text holds a line break or another control character");
+        report_bad(builder, node, YAML_TREE_NOT_ONE_LINE);
     } else if (event->data.scalar.tag != NULL) {
         report_bad(builder, node, "tags (!...) are not supported");
     }

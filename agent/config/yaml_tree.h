@@ -15,13 +15,15 @@
 #define YAML_TREE_DEPTH_MAX 16
 #define YAML_TREE_NODES_MAX 100000
 #define YAML_TREE_KEYS_MAX 256 // of one mapping
+#define YAML_TREE_NOT_ONE_LINE "this text holds a line break or another control character"
 
 enum yaml_tree_kind { YAML_TREE_SCALAR, YAML_TREE_SEQUENCE, YAML_TREE_MAPPING };
 
 struct yaml_tree_node {
     enum yaml_tree_kind kind;
-    bool is_plain; // a scalar without quotes
-    bool is_bad;   // a mistake in it, or below it, has been reported
+    bool is_plain;  // a scalar without quotes
+    bool has_lines; // a literal (`|`) or double-quoted scalar with a line break in it
+    bool is_bad;    // a mistake in it, or below it, has been reported
     struct report_place place;
     const struct yaml_tree_node *key; // the key that it is the value of, in a mapping
     struct yaml_tree_node *first;     // child

@@ -3,6 +3,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -91,9 +92,12 @@ static void test_the_page_is_the_table(void **state) {
         fail_msg("%s", err.msg);
     }
     if (!span_equal(buf_span(&page), buf_span(&file))) {
-        struct span bytes = buf_span(&page);
-        print_message("%.*s", (int)bytes.len, (const char *)bytes.ptr);
-        fail_msg("docs/configuration.md is not what the table of options says; see above");
+        // bazel keeps what is written here in test.outputs/outputs.zip beside the log.
+        const char *outputs = getenv("TEST_UNDECLARED_OUTPUTS_DIR");
+        char path[4096];
+        (void)snprintf(path, sizeof path, "%s/configuration.md", outputs == NULL ? "." : outputs);
+        assert_true(file_write_atomic(path, buf_span(&page), 0644, &err));
+        fail_msg("docs/configuration.md is not what the table of options says: %s", path);
     }
     buf_fini(&page);
     buf_fini(&file);

@@ -90,7 +90,7 @@ static void test_what_is_refused(void **state) {
     expect_one_error("a: !!int 1\n", true, 1, 4, "tags");
     expect_one_error("a: ! 1\n", true, 1, 4, "tags");
     expect_one_error("a: !x [1]\n", true, 1, 4, "tags");
-    expect_one_error("a: \"x\\ny\"\n", true, 1, 4, "control character");
+    expect_one_error("a: \"x\\ry\"\n", true, 1, 4, "control character");
     expect_one_error("a: \"x\\0y\"\n", true, 1, 4, "control character");
     expect_one_error("a: \"\\x7f\"\n", true, 1, 4, "control character");
     expect_one_error("a: \"\\x80\"\n", true, 1, 4, "control character");
