@@ -7,6 +7,7 @@
 #include "agent/command/inject.h"
 #include "agent/command/intercept.h"
 #include "agent/command/status.h"
+#include "agent/command/trust.h"
 #include "authority/authority.h"
 
 struct command {
@@ -20,9 +21,10 @@ static const struct command COMMANDS[] = {
     {"authority", authority_run, "run the embedded identity server"},
     {"check", check_run, "validate a configuration"},
     {"inject", inject_run, "put the sidecar into Kubernetes manifests"},
+    {"uninject", inject_undo_run, "take it out again"},
     {"intercept", intercept_run, "put in, remove or print the redirect rules"},
     {"status", status_run, "ask a running sidecar"},
-    {"uninject", inject_undo_run, "take it out again"},
+    {"trust", trust_run, "write, show and change the trust store"},
 };
 #define NUM_COMMANDS (sizeof(COMMANDS) / sizeof(COMMANDS[0]))
 

@@ -7,6 +7,7 @@
 
 #include "agent/command/http_client.h"
 #include "agent/command/status_table.h"
+#include "agent/command/status_trust.h"
 #include "agent/config/config.h"
 #include "agent/status/escape.h"
 #include "base/clock.h"
@@ -17,8 +18,8 @@ enum { EXIT_GOOD = 0, EXIT_INPUT = 1, EXIT_USAGE = 2 };
 
 static const char usage[] =
     "usage: pavise status [WHAT] [--ready] [--address HOST:PORT | --config FILE] [-o json]\n"
-    "WHAT: identity, connections, tunnels, destinations, listeners, refusals, certs, config,\n"
-    "      metrics; without it an overview\n";
+    "WHAT: identity, connections, tunnels, destinations, listeners, refusals, certs, trust,\n"
+    "      config, metrics; without it an overview\n";
 
 struct arguments {
     const char *what; // NULL: the overview
@@ -32,9 +33,9 @@ static const struct {
     const char *what;
     bool is_table;
 } subjects[] = {
-    {"identity", true},     {"connections", true}, {"tunnels", true},
-    {"destinations", true}, {"listeners", true},   {"refusals", true},
-    {"certs", true},        {"config", false},     {"metrics", false},
+    {"identity", true},  {"connections", true}, {"tunnels", true}, {"destinations", true},
+    {"listeners", true}, {"refusals", true},    {"certs", true},   {"trust", true},
+    {"config", false},   {"metrics", false},
 };
 
 static bool is_subject(const char *what, bool *is_table) {
@@ -182,7 +183,9 @@ static bool print_subject(const struct netaddr *to, const struct arguments *argu
     bool fine = ask_for_content(to, arguments->what, &body, err);
     struct span content = buf_span(&body);
     if (fine && is_table && !arguments->json) {
-        fine = status_table_render(arguments->what, content, clock_wall_ms(), out, err);
+        fine = strcmp(arguments->what, "trust") == 0
+                   ? status_trust_render(content, clock_wall_ms(), out, err)
+                   : status_table_render(arguments->what, content, clock_wall_ms(), out, err);
     } else if (fine && !buf_append(out, content.ptr, content.len)) {
         fine = ERR_NO_MEMORY(err, "printing");
     }

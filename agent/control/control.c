@@ -221,8 +221,8 @@ static bool start(struct control *control, struct err *err) {
         control->config->workers == 0 ? cpu_quota_workers() : control->config->workers;
     control->listeners = listener_set_new(control->config, control->num_workers, true, NULL, err);
     return control->listeners != NULL && control_status_start(control, err) &&
-           control_state_start(control, err) && control_identity_start(control, err) &&
-           start_workers(control, err);
+           control_state_start(control, err) && control_trust_start(control, err) &&
+           control_identity_start(control, err) && start_workers(control, err);
 }
 
 struct control *control_new(const char *config_path, struct err *err) {
@@ -262,6 +262,7 @@ void control_free(struct control *control) {
         worker_stop(control->workers[i]);
     }
     free(control->workers);
+    control_trust_stop(control);
     control_identity_stop(control);
     control_state_stop(control);
     status_server_free(control->status);

@@ -65,6 +65,7 @@ static void use_identity(struct control *control, struct identity *identity) {
     control->said_expired = false;
     log_identity(identity, control->store);
     control_command_workers(control);
+    control_trust_identity(control);
 }
 
 static void on_trim(struct ev_loop *loop UNUSED, ev_timer *timer UNUSED, int events UNUSED) {
@@ -78,6 +79,7 @@ static void drop_identity(struct control *control) {
     log_problem("identity_withdrawn", "the identity source says that there is no identity for this "
                                       "process (any more); connections are refused");
     control_command_workers(control);
+    control_trust_identity(control);
 }
 
 static void withdraw(struct control *control) {

@@ -49,6 +49,9 @@ struct control {
     unsigned num_workers;
     struct listener_set *listeners;
 
+    struct control_trust *trust; // NULL: no trust store is configured
+    ev_async trust_wake;         // its keeper has something
+
     struct status_server *status;
     struct status_backend backend;
 
@@ -87,6 +90,15 @@ void control_state_fill(struct control *control, struct update *update);
 void control_state_record(struct control *control, const struct update *update);
 void control_state_tick(struct control *control); // every second
 void control_state_stop(struct control *control);
+
+// control_trust.c
+bool control_trust_start(struct control *control, struct err *err) MUST_USE;
+void control_trust_reload(struct control *control);   // control->config is the new one
+void control_trust_identity(struct control *control); // control->last_identity is another
+void control_trust_stop(struct control *control);
+bool control_trust_is_written(const struct control *control); // or there is none to write
+const char *control_trust_error(const struct control *control);
+void control_trust_view(const struct control *control, struct trust_view *out); // trust_view_fini
 
 // control_reload.c
 void control_reload(struct control *control);

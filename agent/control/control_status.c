@@ -64,6 +64,20 @@ static void say_identity(struct control *control, struct readiness *out) {
     }
 }
 
+static void say_trust(const struct control *control, struct readiness *out) {
+    const char *error = control_trust_error(control);
+    out->check = "trust";
+    out->ready = control_trust_is_written(control);
+    if (!out->ready) {
+        snprintf(out->pending, sizeof(out->pending), "the trust store is not written yet%s%s",
+                 error[0] == '\0' ? "" : ": ", error);
+    }
+}
+
+static void view_trust(void *arg, struct trust_view *out) {
+    control_trust_view(arg, out);
+}
+
 static size_t readiness(void *arg, struct readiness out[READINESS_MAX]) {
     struct control *control = arg;
     memset(out, 0, sizeof(*out) * READINESS_MAX);
@@ -75,7 +89,8 @@ static size_t readiness(void *arg, struct readiness out[READINESS_MAX]) {
     if (control->draining) {
         snprintf(out[2].pending, sizeof(out[2].pending), "draining: no new inbound connections");
     }
-    return 3;
+    say_trust(control, &out[3]);
+    return 4;
 }
 
 static bool is_alive(void *arg, char *why, size_t why_len) {
@@ -124,6 +139,7 @@ bool control_status_start(struct control *control, struct err *err) {
         .sum_counters = sum_counters,
         .identity = view_identity,
         .reload = view_reload,
+        .trust = view_trust,
         .readiness = readiness,
         .is_alive = is_alive,
         .config = config_of,

@@ -342,7 +342,45 @@ static json_t *authority(const struct bundle_view *b, int64_t now_s) {
     return object_end(&o);
 }
 
-bool render_json_certs(struct buf *out, const struct identity_view *view, int64_t now_ms) {
+static json_t *hex(const uint8_t *bytes, size_t len) {
+    char out[2 * TRUST_CERT_SHA256_LEN + 1];
+    trust_cert_hex(bytes, len, out);
+    return json_string(out);
+}
+
+static json_t *trusted_certificate(const struct trust_entry *entry, int64_t now_s) {
+    const struct trust_cert *cert = entry->cert;
+    unsigned findings = trust_cert_findings(cert, now_s);
+    const char *state = (findings & TRUST_EXPIRED) != 0         ? "expired"
+                        : (findings & TRUST_NOT_YET_VALID) != 0 ? "notYetValid"
+                                                                : "valid";
+    struct object o = object_begin();
+    put(&o, "kind", json_string("trust"));
+    put(&o, "name", text(entry->alias));
+    put(&o, "state", json_string(state));
+    put(&o, "subjectName", text(cert->subject));
+    put(&o, "issuer", text(cert->issuer));
+    put(&o, "thumbprint", hex(cert->sha1, sizeof(cert->sha1)));
+    put(&o, "sha256", hex(cert->sha256, sizeof(cert->sha256)));
+    put(&o, "notBefore", time_s(cert->not_before));
+    put(&o, "notAfter", time_s(cert->not_after));
+    put(&o, "secondsLeft", json_integer(cert->not_after - now_s));
+    return object_end(&o);
+}
+
+static void append_trusted(struct object *o, json_t *list, const struct trust_set *trusted,
+                           int64_t now_s) {
+    for (size_t i = 0; trusted != NULL && i < trusted->num_entries; i++) {
+        const struct trust_entry *entry = trusted->entries[i];
+        if (entry->origin != TRUST_PUBLIC) {
+            json_t *row = trusted_certificate(entry, now_s);
+            o->fine = json_array_append_new(list, row) == 0 && o->fine;
+        }
+    }
+}
+
+bool render_json_certs(struct buf *out, const struct identity_view *view,
+                       const struct trust_set *trusted, int64_t now_ms) {
     struct object o = object_begin();
     json_t *list = json_array();
     struct identity *identity = view->identity;
@@ -356,6 +394,7 @@ bool render_json_certs(struct buf *out, const struct identity_view *view, int64_
         json_t *row = authority(&bundle_row, now_ms / 1000);
         o.fine = json_array_append_new(list, row) == 0 && o.fine;
     }
+    append_trusted(&o, list, trusted, now_ms / 1000);
     put(&o, "certificates", list);
     return dump(out, object_end(&o));
 }

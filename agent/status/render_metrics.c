@@ -7,6 +7,8 @@
 #include "agent/status/version.h"
 #include "certmgr/identity.h"
 
+#define TRUST_EXPIRIES_MAX 1000 // series
+
 // Where lines go; after a failure nothing more is written.
 struct sink {
     struct buf *out;
@@ -99,12 +101,7 @@ static bool is_repeated(const struct identity *identity, size_t index) {
     return false;
 }
 
-static void certificates(struct sink *s, const struct identity *identity) {
-    if (identity == NULL) {
-        return;
-    }
-    header(s, "pavise_certificate_not_after_timestamp_seconds", "gauge",
-           "When a certificate expires, Unix time.");
+static void of_identity(struct sink *s, const struct identity *identity) {
     for (size_t i = 0; i < identity_num_svids(identity); i++) {
         const struct svid *svid = identity_svid_at(identity, i);
         if (!is_repeated(identity, i)) {
@@ -118,11 +115,37 @@ static void certificates(struct sink *s, const struct identity *identity) {
     }
 }
 
+// Aliases are from the user's own files, and no two are the same.
+static void of_trust_store(struct sink *s, const struct trust_set *set) {
+    size_t num = 0;
+    for (size_t i = 0; i < set->num_entries && num < TRUST_EXPIRIES_MAX; i++) {
+        const struct trust_entry *entry = set->entries[i];
+        if (entry->origin != TRUST_PUBLIC) {
+            not_after(s, "trust", span_of_text(entry->alias), entry->cert->not_after);
+            num++;
+        }
+    }
+}
+
+static void certificates(struct sink *s, const struct identity *identity,
+                         const struct trust_set *set) {
+    if (identity == NULL && set == NULL) {
+        return;
+    }
+    header(s, "pavise_certificate_not_after_timestamp_seconds", "gauge",
+           "When a certificate expires, Unix time.");
+    if (identity != NULL) {
+        of_identity(s, identity);
+    }
+    if (set != NULL) {
+        of_trust_store(s, set);
+    }
+}
+
 static void identity_metrics(struct sink *s, const struct identity_view *view) {
     const char *updates = "pavise_identity_updates_total";
     const char *state = "pavise_identity_state";
     const char *refused_name = "pavise_identity_refused_total";
-    certificates(s, view->identity);
     single(s, "pavise_identity_rotations_total", "counter", "Changes to another certificate.",
            view->counts.rotations);
     header(s, updates, "counter", "Updates of the identity source, by result.");
@@ -145,6 +168,39 @@ static void identity_metrics(struct sink *s, const struct identity_view *view) {
         s->fine = s->fine &&
                   buf_printf(s->out, "%s{state=\"%s\"} %d\n", state,
                              identity_state_name((enum identity_state)i), (int)view->state == i);
+    }
+}
+
+static void trust_counts(struct sink *s, const struct trust_set *set) {
+    const char *name = "pavise_trust_certificates";
+    header(s, name, "gauge", "Certificates in the trust store, by who brought them.");
+    for (int origin = TRUST_USER; origin <= TRUST_PUBLIC; origin++) {
+        s->fine = s->fine && buf_printf(s->out, "%s{origin=\"%s\"} %zu\n", name,
+                                        trust_origin_name((enum trust_origin)origin),
+                                        trust_set_count(set, (enum trust_origin)origin));
+    }
+    single(s, "pavise_trust_problems", "gauge",
+           "Files and certificates that could not be taken, or are not quite right.",
+           set->num_problems + set->num_unsaid);
+}
+
+static void trust_metrics(struct sink *s, const struct trust_view *view) {
+    if (view->state == TRUST_STATE_OFF) {
+        return;
+    }
+    single(s, "pavise_trust_generation", "gauge", "Counts the trust stores that were written.",
+           view->generation);
+    single_double(s, "pavise_trust_written_timestamp_seconds", "gauge",
+                  "When the trust store was last written, Unix time.",
+                  (double)view->written_ms / 1000.0);
+    single(s, "pavise_trust_last_sync_successful", "gauge",
+           "Whether the last attempt to bring the trust store up to date worked.",
+           view->state == TRUST_STATE_WRITTEN);
+    single(s, "pavise_trust_restart_needed_processes", "gauge",
+           "Processes that use the trust store and started before it was last written.",
+           trust_view_num_stale(view));
+    if (view->set != NULL) {
+        trust_counts(s, view->set);
     }
 }
 
@@ -184,7 +240,9 @@ bool render_metrics_text(struct buf *out, const struct render_metrics_input *inp
     worker_metrics(&s, input->sums);
     closed(&s, input->sums);
     refused(&s, input->sums);
+    certificates(&s, input->identity->identity, input->trust->set);
     identity_metrics(&s, input->identity);
+    trust_metrics(&s, input->trust);
     reload_metrics(&s, input->reload);
     process_metrics(&s, input->process);
     return s.fine;

@@ -16,6 +16,7 @@ struct render_metrics_input {
     const struct counter_sums *sums;
     const struct identity_view *identity;
     const struct reload_view *reload;
+    const struct trust_view *trust;
     const struct process_stat *process;
 };
 

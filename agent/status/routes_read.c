@@ -9,6 +9,7 @@
 #include "agent/status/query.h"
 #include "agent/status/render_json.h"
 #include "agent/status/render_metrics.h"
+#include "agent/status/render_trust.h"
 #include "base/clock.h"
 
 #define JSON_TYPE "application/json"
@@ -20,10 +21,15 @@ static void identity_view_fini(struct identity_view *view) {
     identity_unref(view->identity);
 }
 #define IDENTITY_VIEW __attribute__((cleanup(identity_view_fini))) struct identity_view
+#define TRUST_VIEW __attribute__((cleanup(trust_view_fini))) struct trust_view
 #define VIEW __attribute__((cleanup(view_fini))) struct view
 
 static void load_identity(struct routes *routes, struct identity_view *out) {
     routes->backend.identity(routes->backend.arg, out);
+}
+
+static void load_trust(struct routes *routes, struct trust_view *out) {
+    routes->backend.trust(routes->backend.arg, out);
 }
 
 static void add_own_listeners(const struct routes *routes, struct view *view) {
@@ -112,11 +118,14 @@ void routes_read_metrics(struct routes *routes, const struct http_request *reque
     routes->backend.sum_counters(routes->backend.arg, &sums);
     load_identity(routes, &identity);
     routes->backend.reload(routes->backend.arg, &reload);
+    TRUST_VIEW trust = {0};
+    load_trust(routes, &trust);
     process_stat_load(&process);
     struct render_metrics_input input = {
         .sums = &sums,
         .identity = &identity,
         .reload = &reload,
+        .trust = &trust,
         .process = &process,
     };
     answer_rendered(response, RENDER_METRICS_TYPE, render_metrics_text(&response->body, &input));
@@ -133,7 +142,9 @@ void routes_read_certs(struct routes *routes, const struct http_request *request
                        struct http_response *response) {
     IDENTITY_VIEW view = {0};
     load_identity(routes, &view);
-    bool fine = render_json_certs(&response->body, &view, clock_wall_ms());
+    TRUST_VIEW trust = {0};
+    load_trust(routes, &trust);
+    bool fine = render_json_certs(&response->body, &view, trust.set, clock_wall_ms());
     answer_rendered(response, JSON_TYPE, fine);
 }
 
@@ -171,9 +182,12 @@ void routes_read_refusals(struct routes *routes, const struct http_request *requ
     answer_view(routes, VIEW_REFUSALS, render_json_refusals, response);
 }
 
-void routes_read_trust(struct routes *routes UNUSED, const struct http_request *request UNUSED,
+void routes_read_trust(struct routes *routes, const struct http_request *request,
                        struct http_response *response) {
-    answer_text(response, 404, "this version of Pavise does not write a trust store yet");
+    TRUST_VIEW view = {0};
+    load_trust(routes, &view);
+    bool all = query_has(request->head.query, "all");
+    answer_rendered(response, JSON_TYPE, render_trust_view(&response->body, &view, all));
 }
 
 void routes_read_config(struct routes *routes, const struct http_request *request UNUSED,

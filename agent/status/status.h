@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "agent/config/config.h"
+#include "agent/observe/trust_view.h"
 #include "agent/observe/view.h"
 #include "base/err.h"
 #include "certmgr/identity_store.h"
@@ -17,7 +18,7 @@ struct ev_loop;
 
 // One thing that readiness waits for.
 struct readiness {
-    const char *check; // "identity", "listeners", "drain"
+    const char *check; // "identity", "listeners", "drain", "trust"
     bool ready;
     char pending[640]; // a sentence, "" when ready
 };
@@ -49,6 +50,7 @@ struct status_backend {
     void (*sum_counters)(void *arg, struct counter_sums *out);
     void (*identity)(void *arg, struct identity_view *out);
     void (*reload)(void *arg, struct reload_view *out);
+    void (*trust)(void *arg, struct trust_view *out); // trust_view_fini
     size_t (*readiness)(void *arg, struct readiness out[READINESS_MAX]);
     bool (*is_alive)(void *arg, char *why, size_t why_len); // every worker's loop turned lately
     const struct config *(*config)(void *arg);              // borrowed for the call

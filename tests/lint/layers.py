@@ -6,7 +6,7 @@ from fnmatch import fnmatch
 # From the folder of a file to the folders that it may include from, besides its own.
 LOWER = {"base", "proto", "certmgr"}
 AGENT = {
-    "agent/observe": set(),
+    "agent/observe": {"certmgr/trust"},
     "agent/config": set(),
     # Protocol code without I/O: what TLS found out comes in plain structs.
     "agent/http": set(),
@@ -18,24 +18,30 @@ AGENT = {
     "agent/relay": {"observe", "net", "tls"},
     "agent/tunnel": {"config", "observe", "net", "policy", "relay", "tls"},
     # The status port sees plain views, not the live objects of the data plane.
-    "agent/status": {"config", "observe", "net"},
+    "agent/status": {"config", "observe", "net", "certmgr/trust"},
+    # The trust store: from the configuration to certmgr/trust. http_message is the one thing that
+    # it needs of the status port.
+    "agent/trust": {"config", "net", "observe", "status", "certmgr/trust"},
     "agent/worker": {"config", "mesh", "net", "observe", "policy", "relay", "tls", "tunnel"},
-    "agent/control": {"config", "mesh", "net", "observe", "policy", "status", "tls", "worker"},
+    "agent/control": {"config", "mesh", "net", "observe", "policy", "status", "tls", "trust",
+                      "worker", "certmgr/trust"},
     # Manifests in, manifests out; the agent's configuration in them is checked as the agent does.
     "agent/inject": {"config"},
-    "agent/command": {"config", "control", "inject", "intercept", "net", "status"},
+    "agent/command": {"config", "control", "inject", "intercept", "net", "observe", "status",
+                      "trust", "certmgr/trust"},
 }
 LAYERS = {
     "base": set(),
     "proto": set(),
     "certmgr": {"base", "proto"},
+    "certmgr/trust": {"base", "certmgr"},
     "authority": LOWER,
     # main.c alone sees the commands and the authority's one function.
     "agent": {"agent/command", "authority"},
     # The load knows nothing of what it measures.
     "bench/load": {"base"},
 }
-LAYERS.update({folder: {"base", "certmgr"} | {f"agent/{n}" for n in names}
+LAYERS.update({folder: {"base", "certmgr"} | {n if "/" in n else f"agent/{n}" for n in names}
                for folder, names in AGENT.items()})
 
 # A header of a library, and the only files (patterns) that may include it.
@@ -47,7 +53,8 @@ DOORS = [
     (r"yaml\.h$", ["agent/config/yaml_tree.c", "agent/inject/manifest.c",
                   "authority/yaml_records.c"]),
     (r"jansson\.h$", ["agent/config/config_json.c", "agent/status/render_json.c",
-                      "agent/command/status_table.c"]),
+                      "agent/status/render_trust.c", "agent/command/status_table.c",
+                      "agent/command/status_trust.c", "agent/command/trust_refs.c"]),
     (r"http_parser\.h$", ["agent/status/http_message.c"]),
     (r"intel-ipsec-mb\.h$", ["agent/tls/aead_wide.c"]),
     (r"pcre2\.h$", ["agent/http/uri_patterns.c"]),
@@ -66,9 +73,11 @@ DOORS = [
                    "agent/http/client_headers.c", "agent/tls/*", "authority/ca*",
                    "authority/certificate.*", "authority/csr_service.c", "authority/tls_front.*",
                    "authority/tokens.c", "certmgr/bundle.*", "certmgr/csr.*",
-                   "certmgr/identity_store.c", "certmgr/leaf_rules.*", "certmgr/pem.c",
-                   "certmgr/revocation.*", "certmgr/svid.*", "certmgr/tls_*", "certmgr/verify*",
-                   "certmgr/x509_der.*"]),
+                   "certmgr/identity_store.c", "certmgr/leaf_rules.*", "certmgr/pem*.c",
+                   "certmgr/revocation.*", "certmgr/svid.*", "certmgr/tls_*",
+                   "certmgr/trust/trust_cert.c", "certmgr/trust/trust_files.c",
+                   "certmgr/trust/trust_input.c", "certmgr/trust/trust_jks.c",
+                   "certmgr/trust/trust_pkcs12.c", "certmgr/verify*", "certmgr/x509_der.*"]),
 ]
 # Who may write log lines; everything else returns what happened.
 LOGGERS = re.compile(r"agent/(worker|command|control)/|agent/main\.c$|base/log\.[ch]$|"

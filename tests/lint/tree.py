@@ -31,6 +31,13 @@ TESTED_ELSEWHERE = [
      "tests/authority/authority_call_test.c"),
     (r"authority/authority_main\.c", "tests/authority/authority_process.c"),
     (r"agent/command/http_client\.c", "tests/command/status_test.c"),
+    (r"agent/command/trust(_edit|_exec|_refs)?\.c|agent/trust/trust_(plan|sync|watch|keeper)\.c",
+     "tests/e2e/test_trust.py"),
+    (r"agent/trust/trust_fetch\.c", "tests/e2e/test_trust_url.py"),
+    (r"agent/observe/trust_view\.c", "tests/status/render_trust_test.c"),
+    (r"certmgr/trust/trust_set\.c", "tests/trust/trust_builder_test.c"),
+    (r"certmgr/trust/trust_(pkcs12|jks)\.c", "tests/trust/trust_java_test.c"),
+    (r"certmgr/trust/trust_dir\.c", "tests/trust/trust_store_test.c"),
     (r"agent/tls/tls_link\.c|agent/tunnel/(leg_stream|pool)\.c", "tests/tunnel/tunnel_test.c"),
     # Wiring of a whole agent: tested through the program.
     (r"agent/command/intercept\.c", "tests/e2e/test_intercept.py"),

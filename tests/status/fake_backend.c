@@ -45,6 +45,13 @@ static void reload(void *arg, struct reload_view *out) {
     *out = ((struct fake_backend *)arg)->reload;
 }
 
+static void trust(void *arg, struct trust_view *out) {
+    *out = ((struct fake_backend *)arg)->trust;
+    if (out->set != NULL) {
+        trust_set_ref(out->set);
+    }
+}
+
 static size_t readiness(void *arg, struct readiness out[READINESS_MAX]) {
     const struct fake_backend *fake = arg;
     memcpy(out, fake->checks, sizeof(fake->checks));
@@ -197,6 +204,7 @@ struct status_backend fake_backend_ops(struct fake_backend *fake) {
         .sum_counters = sum_counters,
         .identity = identity,
         .reload = reload,
+        .trust = trust,
         .readiness = readiness,
         .is_alive = is_alive,
         .config = config,

@@ -12,6 +12,7 @@ struct fake_backend {
     struct identity_view identity;
     struct counter_sums sums;
     struct reload_view reload;
+    struct trust_view trust; // off
     struct readiness checks[READINESS_MAX];
     size_t num_checks;
     bool alive;

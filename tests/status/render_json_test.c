@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "tests/status/fake_backend.h"
+#include "tests/trust/trust_fixture.h"
 
 typedef bool render_fn(struct buf *out, const struct view *view);
 
@@ -213,7 +214,7 @@ static void test_identity(void **state UNUSED) {
 
 static json_t *render_certs(const struct identity_view *view, int64_t now_ms) {
     struct buf out = {0};
-    assert_true(render_json_certs(&out, view, now_ms));
+    assert_true(render_json_certs(&out, view, NULL, now_ms));
     return parse(&out);
 }
 
@@ -240,6 +241,24 @@ static void test_certs(void **state UNUSED) {
     fake_backend_fini(&fake);
 }
 
+static void test_certs_of_the_trust_store(void **state UNUSED) {
+    const struct identity_view none = {0};
+    struct buf out = {0};
+    OWNED(trust_set_unref) struct trust_set *set = trust_fixture_set();
+    assert_true(render_json_certs(&out, &none, set, PKI_NOW * INT64_C(1000)));
+    json_t *json = parse(&out);
+    const json_t *rows = json_object_get(json, "certificates");
+    assert_int_equal(json_array_size(rows), 2); // not the public root
+    json_t *row = json_array_get(rows, 0);
+    check_text(row, "kind", "trust");
+    check_text(row, "state", "valid");
+    check_text(row, "notAfter", "2100-01-01T00:00:00Z");
+    check_text(row, "subjectName",
+               set->entries[0]->origin == TRUST_USER ? set->entries[0]->cert->subject
+                                                     : set->entries[1]->cert->subject);
+    json_decref(json);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lists),
@@ -247,6 +266,7 @@ int main(void) {
         cmocka_unit_test(test_long_lists_are_cut),
         cmocka_unit_test(test_hostile_text),
         cmocka_unit_test(test_identity),
+        cmocka_unit_test(test_certs_of_the_trust_store),
         cmocka_unit_test(test_certs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

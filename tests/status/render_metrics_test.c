@@ -12,6 +12,7 @@
 #include "tests/status/fake_backend.h"
 #include "tests/status/metrics_check.h"
 #include "tests/testing/pki_identity.h"
+#include "tests/trust/trust_fixture.h"
 
 static char *render(struct fake_backend *fake) {
     struct process_stat process;
@@ -21,6 +22,7 @@ static char *render(struct fake_backend *fake) {
         .sums = &fake->sums,
         .identity = &fake->identity,
         .reload = &fake->reload,
+        .trust = &fake->trust,
         .process = &process,
     };
     assert_true(render_metrics_text(&out, &input));
@@ -39,6 +41,38 @@ static void check_value(const char *text, const char *series, const char *expect
         fail_msg("there is no %s", series);
     }
     assert_string_equal(value, expected);
+}
+
+static void test_the_trust_store(void **state UNUSED) {
+    struct fake_backend fake;
+    struct trust_process_view process = {.needs_restart = true};
+    fake_backend_init(&fake);
+    char *text = render(&fake);
+    assert_null(strstr(text, "pavise_trust_")); // off
+    free(text);
+    fake.trust = (struct trust_view){.state = TRUST_STATE_WRITTEN,
+                                     .generation = 3,
+                                     .written_ms = 5000,
+                                     .set = trust_fixture_set(),
+                                     .processes = &process,
+                                     .num_processes = 1};
+    text = render(&fake);
+    check_value(text, "pavise_trust_generation", "3");
+    check_value(text, "pavise_trust_written_timestamp_seconds", "5.000");
+    check_value(text, "pavise_trust_last_sync_successful", "1");
+    check_value(text, "pavise_trust_restart_needed_processes", "1");
+    check_value(text, "pavise_trust_certificates{origin=\"user\"}", "2");
+    check_value(text, "pavise_trust_certificates{origin=\"public\"}", "1");
+    check_value(text,
+                "pavise_certificate_not_after_timestamp_seconds{kind=\"trust\",name=\"alpha\"}",
+                "4102444800");
+    free(text);
+    fake.trust.state = TRUST_STATE_FAILING;
+    text = render(&fake);
+    check_value(text, "pavise_trust_last_sync_successful", "0");
+    free(text);
+    trust_set_unref(fake.trust.set);
+    fake_backend_fini(&fake);
 }
 
 static void test_values(void **state UNUSED) {
@@ -162,9 +196,9 @@ static void test_checker(void **state UNUSED) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values),          cmocka_unit_test(test_certificates),
-        cmocka_unit_test(test_no_series_twice), cmocka_unit_test(test_process),
-        cmocka_unit_test(test_checker),
+        cmocka_unit_test(test_the_trust_store), cmocka_unit_test(test_values),
+        cmocka_unit_test(test_certificates),    cmocka_unit_test(test_no_series_twice),
+        cmocka_unit_test(test_process),         cmocka_unit_test(test_checker),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

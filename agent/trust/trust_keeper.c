@@ -1,0 +1,291 @@
+#include "agent/trust/trust_keeper.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "agent/trust/trust_plan.h"
+#include "agent/trust/trust_sync.h"
+#include "agent/trust/trust_watch.h"
+#include "base/clock.h"
+#include "base/text.h"
+#include "certmgr/trust/trust_gather.h"
+
+#define LOOK_AGAIN_MS 3000 // what no event tells, and the retry after a failure
+#define QUIET_MS 50        // a change is over when nothing more comes for so long
+#define QUIET_MOST_MS 300
+
+struct trust_keeper {
+    struct trust_keeper_sink *sink;
+    struct mailbox bundles_box; // struct trust_keeper_bundles
+    int stop_fd, wake_fd;
+    pthread_t thread;
+    bool has_thread;
+
+    // The thread's own.
+    struct trust_plan *plan;
+    struct trust_watch *watch;
+    struct trust_keeper_bundles *bundles;
+    struct trust_domain_root *domain_roots;
+    struct trust_set *set; // of the last pass that worked
+    struct trust_store_state state;
+    struct buf events;
+    uint64_t stamp;
+    bool is_dirty; // something besides files changed
+    bool has_failed;
+};
+
+void trust_keeper_report_free(struct trust_keeper_report *report) {
+    if (report == NULL) {
+        return;
+    }
+    trust_view_fini(&report->view);
+    buf_fini(&report->events);
+    free(report);
+}
+
+void trust_keeper_bundles_free(struct trust_keeper_bundles *bundles) {
+    if (bundles == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < bundles->num; i++) {
+        free(bundles->items[i].trust_domain);
+        buf_fini(&bundles->items[i].der);
+    }
+    free(bundles->items);
+    free(bundles);
+}
+
+// --- reports ---
+
+static void on_event(void *arg, const char *name, const char *sentence, bool is_good) {
+    struct trust_keeper *keeper = arg;
+    // Without memory the event is lost; the problem itself is in the set.
+    (void)!buf_printf(&keeper->events, "%c%s: %s\n", is_good ? '+' : '-', name, sentence);
+}
+
+static enum trust_state state_of(const struct trust_keeper *keeper) {
+    if (keeper->has_failed) {
+        return TRUST_STATE_FAILING;
+    }
+    return keeper->state.generation == 0 ? TRUST_STATE_PENDING : TRUST_STATE_WRITTEN;
+}
+
+static void fill_view(const struct trust_keeper *keeper, const struct err *err,
+                      struct trust_view *view) {
+    const struct trust_options *options = trust_plan_options(keeper->plan);
+    view->state = state_of(keeper);
+    view->generation = keeper->state.generation;
+    view->written_ms = keeper->state.written_ms;
+    view->checked_ms = clock_wall_ms();
+    view->set = keeper->set == NULL ? NULL : trust_set_ref(keeper->set);
+    text_copy(view->output, sizeof(view->output), options->output);
+    text_copy(view->public_roots, sizeof(view->public_roots), trust_gather_public_path(options));
+    text_copy(view->last_error, sizeof(view->last_error), keeper->has_failed ? err->msg : "");
+}
+
+// What an earlier report said that nobody has taken stays said.
+static void merge(struct trust_keeper_report *report, struct trust_keeper_report *earlier) {
+    if (earlier == NULL) {
+        return;
+    }
+    struct buf later = report->events;
+    report->events = earlier->events;
+    buf_init(&earlier->events);
+    struct span text = buf_span(&later);
+    (void)!buf_append(&report->events, text.ptr, text.len);
+    buf_fini(&later);
+    report->changed = report->changed || earlier->changed;
+    trust_keeper_report_free(earlier);
+}
+
+static void report(struct trust_keeper *keeper, bool changed, const struct err *err) {
+    OWNED(trust_keeper_report_free)
+    struct trust_keeper_report *made = calloc(1, sizeof(*made));
+    if (made == NULL) {
+        return; // the next pass reports
+    }
+    fill_view(keeper, err, &made->view);
+    made->changed = changed;
+    made->events = keeper->events;
+    buf_init(&keeper->events);
+    merge(made, mailbox_take(&keeper->sink->reports));
+    trust_keeper_report_free(mailbox_put(&keeper->sink->reports, take(&made)));
+    keeper->sink->wake(keeper->sink->arg);
+}
+
+// --- one pass ---
+
+static void use_bundles(struct trust_keeper *keeper, struct trust_keeper_bundles *owned) {
+    OWNED(trust_keeper_bundles_free) struct trust_keeper_bundles *bundles = owned;
+    if (bundles == NULL) {
+        return;
+    }
+    struct trust_domain_root *roots = calloc(bundles->num + 1, sizeof(*roots));
+    if (roots == NULL) {
+        return; // the ones before stay
+    }
+    for (size_t i = 0; i < bundles->num; i++) {
+        roots[i].trust_domain = bundles->items[i].trust_domain;
+        roots[i].der = buf_span(&bundles->items[i].der);
+    }
+    trust_plan_set_domain_roots(keeper->plan, roots, bundles->num);
+    free(keeper->domain_roots);
+    keeper->domain_roots = roots;
+    trust_keeper_bundles_free(keeper->bundles);
+    keeper->bundles = take(&bundles);
+    keeper->is_dirty = true;
+}
+
+static void sync_store(struct trust_keeper *keeper) {
+    struct trust_sync_result result = {0};
+    struct err err = {0};
+    keeper->has_failed =
+        !trust_sync(trust_plan_options(keeper->plan), keeper->set, clock_wall_s(), &result, &err);
+    if (!keeper->has_failed) {
+        trust_set_unref(keeper->set);
+        keeper->set = result.set;
+        keeper->state = result.state;
+    }
+    report(keeper, result.changed, &err);
+}
+
+// Somebody removed or replaced the store.
+static bool is_store_ours(const struct trust_keeper *keeper) {
+    struct trust_store_state found;
+    trust_store_read(trust_plan_options(keeper->plan)->output, &found);
+    return found.generation == keeper->state.generation &&
+           strcmp(found.digest, keeper->state.digest) == 0;
+}
+
+static void pass(struct trust_keeper *keeper) {
+    const struct trust_plan_listener listener = {.event = on_event, .arg = keeper};
+    int64_t now_ms = clock_mono_ms();
+    use_bundles(keeper, mailbox_take(&keeper->bundles_box));
+    if (trust_plan_next_ms(keeper->plan) <= now_ms) {
+        trust_plan_refresh(keeper->plan, now_ms, keeper->stop_fd, &listener);
+        keeper->is_dirty = true;
+    }
+    trust_watch_follow(keeper->watch, trust_plan_options(keeper->plan));
+    uint64_t stamp = trust_gather_stamp(trust_plan_options(keeper->plan));
+    bool is_due = keeper->set == NULL || clock_wall_s() >= keeper->set->next_change;
+    if (stamp != keeper->stamp || keeper->is_dirty || keeper->has_failed || is_due ||
+        !is_store_ours(keeper)) {
+        keeper->stamp = stamp;
+        keeper->is_dirty = false;
+        sync_store(keeper);
+    }
+}
+
+// --- the thread ---
+
+// Until something may have changed. False: the owner wants the thread back.
+static bool wait_for_change(struct trust_keeper *keeper, int timeout_ms) {
+    struct pollfd fds[] = {{.fd = keeper->stop_fd, .events = POLLIN},
+                           {.fd = keeper->wake_fd, .events = POLLIN},
+                           {.fd = trust_watch_fd(keeper->watch), .events = POLLIN}};
+    if (poll(fds, sizeof(fds) / sizeof(fds[0]), timeout_ms) <= 0) {
+        return true;
+    }
+    if ((fds[1].revents & POLLIN) != 0) {
+        uint64_t count;
+        (void)!read(keeper->wake_fd, &count, sizeof(count));
+    }
+    return fds[0].revents == 0;
+}
+
+// A copy of many files is one change.
+static bool settle(struct trust_keeper *keeper) {
+    int64_t until_ms = clock_mono_ms() + QUIET_MOST_MS;
+    bool goes_on = true;
+    while (goes_on && trust_watch_drain(keeper->watch) && clock_mono_ms() < until_ms) {
+        goes_on = wait_for_change(keeper, QUIET_MS);
+    }
+    return goes_on;
+}
+
+static int timeout_ms(const struct trust_keeper *keeper) {
+    int64_t left_ms = trust_plan_next_ms(keeper->plan) - clock_mono_ms();
+    if (left_ms >= LOOK_AGAIN_MS) {
+        return LOOK_AGAIN_MS;
+    }
+    return left_ms < 0 ? 0 : (int)left_ms + 1;
+}
+
+static void *run(void *arg) {
+    struct trust_keeper *keeper = arg;
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, NULL); // signals are the control loop's
+    do {
+        pass(keeper);
+    } while (wait_for_change(keeper, timeout_ms(keeper)) && settle(keeper));
+    return NULL;
+}
+
+struct trust_keeper *trust_keeper_start(struct config *config, struct trust_keeper_sink *sink,
+                                        struct err *err) {
+    OWNED(trust_keeper_free) struct trust_keeper *keeper = calloc(1, sizeof(*keeper));
+    if (keeper == NULL) {
+        ERR_NO_MEMORY(err, "starting the trust store");
+        return NULL;
+    }
+    keeper->sink = sink;
+    keeper->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    keeper->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    keeper->plan = trust_plan_new(config);
+    keeper->watch = trust_watch_new();
+    if (keeper->stop_fd < 0 || keeper->wake_fd < 0 || keeper->plan == NULL ||
+        keeper->watch == NULL) {
+        ERR_SET(err, ERR_ENVIRONMENT, "no memory or no descriptor left for the trust store");
+        return NULL;
+    }
+    int errnum = pthread_create(&keeper->thread, NULL, run, keeper);
+    if (errnum != 0) {
+        ERR_SET_ERRNO(err, ERR_ENVIRONMENT, errnum, "cannot start the trust store's thread");
+        return NULL;
+    }
+    keeper->has_thread = true;
+    return take(&keeper);
+}
+
+static void poke(int fd) {
+    const uint64_t one = 1;
+    (void)!write(fd, &one, sizeof(one));
+}
+
+static void close_if_open(int fd) {
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
+void trust_keeper_free(struct trust_keeper *keeper) {
+    if (keeper == NULL) {
+        return;
+    }
+    if (keeper->has_thread) {
+        poke(keeper->stop_fd);
+        pthread_join(keeper->thread, NULL);
+    }
+    trust_keeper_bundles_free(mailbox_take(&keeper->bundles_box));
+    trust_keeper_bundles_free(keeper->bundles);
+    free(keeper->domain_roots);
+    trust_set_unref(keeper->set);
+    trust_watch_free(keeper->watch);
+    trust_plan_free(keeper->plan);
+    buf_fini(&keeper->events);
+    close_if_open(keeper->stop_fd);
+    close_if_open(keeper->wake_fd);
+    free(keeper);
+}
+
+void trust_keeper_set_bundles(struct trust_keeper *keeper, struct trust_keeper_bundles *bundles) {
+    trust_keeper_bundles_free(mailbox_put(&keeper->bundles_box, bundles));
+    poke(keeper->wake_fd);
+}
