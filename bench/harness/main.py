@@ -30,6 +30,8 @@ def arguments(argv):
     parser.add_argument("--peers", metavar="LIST",
                         help="of the others, only these: " +
                         ",".join(sorted({recipe.family for recipe in ALL if recipe.is_peer})))
+    parser.add_argument("--publish", action="store_true",
+                        help="put the result of everything into docs/performance.md, too")
     parser.add_argument("-o", "--output", choices=("table", "json"), default="table")
     parser.add_argument("--tools", required=True, type=pathlib.Path, help=argparse.SUPPRESS)
     parser.add_argument("cells", nargs="*", metavar="CELL",
@@ -43,6 +45,8 @@ def arguments(argv):
     unknown = [name for name in args.families or [] if name not in known]
     if unknown:
         parser.error(f"no peer {unknown[0]!r}")
+    if args.publish and (args.cells or args.peers is not None):
+        parser.error("--publish is for a run of everything")
     return args
 
 

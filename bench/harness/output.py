@@ -5,6 +5,10 @@ import time
 
 from . import machine, plan as plans, report, svg, tables
 
+DOCUMENT = plans.ROOT / "docs" / "performance.md"
+BEGIN = "<!-- written by ./dev bench --publish: begin -->\n"
+END = "<!-- written by ./dev bench --publish: end -->\n"
+
 
 def machine_text():
     where = machine.describe()
@@ -27,28 +31,42 @@ def text(run, table, judged, took_s):
     yield from notes(run.results)
 
 
-def page(run, table, judged, took_s):
-    yield "# Benchmark results"
-    yield ""
-    yield "This page is written by `./dev bench`; docs/performance.md says how it is measured."
-    yield ""
+def body(run, table, judged, took_s, picture):
+    """What the page and docs/performance.md have in common: headings of the third level."""
     yield place(run, took_s)
     yield ""
     yield "A place holds the median of the values, the **median of the rounds' own ratios**, and"
     yield "its 95 % interval; `=` marks what two pairs of the plain relay differ by, too."
     yield ""
-    yield "![Ratios to the plain relay](results.svg)"
+    yield f"![Ratios to the plain relay]({picture})"
     yield ""
-    yield "## Targets"
+    yield "### Targets"
     yield ""
     yield from tables.target_markdown(judged)
     yield ""
-    yield "## Cells"
-    yield ""
     yield from tables.markdown(table)
-    yield "## Notes"
+    yield "### Notes of the run"
     yield ""
     yield from (f"- {line}" for line in notes(run.results))
+
+
+def page(*result):
+    yield "# Benchmark results"
+    yield ""
+    yield "This page is written by `./dev bench`; docs/performance.md says how it is measured."
+    yield ""
+    yield "## The last run of everything"
+    yield ""
+    yield from body(*result, "results.svg")
+
+
+def published(text_, *result):
+    """`text_`, the page for people, with this result between its marks."""
+    before, begin, rest = text_.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"no {BEGIN.strip()} and {END.strip()} in {DOCUMENT}")
+    return before + begin + "\n".join(body(*result, "../bench/results.svg")) + "\n" + end + after
 
 
 def notes(results):
@@ -57,20 +75,25 @@ def notes(results):
         yield f"not measured: {what}: {why}"
 
 
-def keep(run, table, judged, took_s):
-    """The page and the picture are of a run of everything; the rounds are kept of any that
-    measured."""
+def keep(run, *result):
+    """The pages and the picture are of a run of everything; the rounds are kept of any that
+    measured. `result`: rows, verdicts, seconds."""
     if run.plan is plans.SMOKE:
         return
+    table, judged, _ = result
     plans.RESULTS.mkdir(exist_ok=True)
     stamp = time.strftime("%Y%m%d-%H%M%S")
     everything = {"machine": machine.describe(), "plan": run.plan.name,
                   "values": run.results.values, "notes": run.results.notes,
                   **report.as_json(table, judged, run.results.skipped)}
-    (plans.RESULTS / f"{stamp}.json").write_text(json.dumps(everything, indent=1) + "\n",
-                                                 encoding="utf-8")
+    _write(plans.RESULTS / f"{stamp}.json", json.dumps(everything, indent=1))
     if run.args.cells or run.args.families is not None:
         return
-    text_ = "\n".join(page(run, table, judged, took_s)).rstrip() + "\n"
-    (plans.RESULTS.parent / "results.md").write_text(text_, encoding="utf-8")
-    (plans.RESULTS.parent / "results.svg").write_text(svg.picture(table), encoding="utf-8")
+    _write(plans.RESULTS.parent / "results.md", "\n".join(page(run, *result)))
+    _write(plans.RESULTS.parent / "results.svg", svg.picture(table))
+    if run.args.publish:
+        _write(DOCUMENT, published(DOCUMENT.read_text(encoding="utf-8"), run, *result))
+
+
+def _write(path, text_):
+    path.write_text(text_.rstrip() + "\n", encoding="utf-8")

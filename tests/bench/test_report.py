@@ -3,7 +3,7 @@ import json
 import pytest
 from conftest import BULK, PING, SHAKE
 
-from harness import report, svg, tables, targets
+from harness import output, plan, report, svg, tables, targets
 
 CONTENDERS = ["direct", "plain", "plain again", "pavise", "nginx"]
 
@@ -125,3 +125,26 @@ def test_picture_has_a_bar_for_each(results):
     text = svg.picture([row for row in table_of(results) if row.cell is PING])
     assert text.count("<rect") == 1 + 3  # the ground, and plain, pavise, nginx
     assert f"{ping.ratio:.2f}" in text and "shorter is better" in text
+
+
+class FakeRun:
+    def __init__(self, results):
+        self.plan = plan.QUICK
+        self.results = results
+
+
+def test_publishing_replaces_what_is_between_the_marks(results):
+    table = table_of(results)
+    judged = report.verdicts(results, targets.ALL, ["nginx"])
+    before = f"# Performance\n{output.BEGIN}old figures\n{output.END}## After\n"
+    once = output.published(before, FakeRun(results), table, judged, 12.0)
+    assert once.startswith("# Performance\n") and once.endswith(f"{output.END}## After\n")
+    assert "old figures" not in once and "| pavise | 1600" in once
+    assert output.published(once, FakeRun(results), table, judged, 12.0) == once
+    with pytest.raises(ValueError):
+        output.published("# Performance\n", FakeRun(results), table, judged, 12.0)
+
+
+def test_the_page_has_the_marks():
+    text = output.DOCUMENT.read_text(encoding="utf-8")
+    assert text.index(output.BEGIN) < text.index(output.END)
