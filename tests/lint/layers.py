@@ -48,7 +48,9 @@ LAYERS.update({folder: {"base", "certmgr"} | {n if "/" in n else f"agent/{n}" fo
 DOORS = [
     (r"grpc/", ["certmgr/grpc_stream.c", "certmgr/grpc_unary.c", "authority/rpc_server.c",
                 "authority/rpc_stream.c"]),
-    (r"nghttp2/", ["agent/tunnel/h2_internal.h", "agent/status/probe_grpc.c"]),
+    # The tunnel's CONNECT streams, HTTP messages on `http` ports, gRPC probes.
+    (r"nghttp2/", ["agent/http/http2_internal.h", "agent/status/probe_grpc.c",
+                   "agent/tunnel/h2_internal.h"]),
     (r"protobuf-c/|.*\.pb-c\.h$", ["certmgr/*_codec.c"]),
     (r"yaml\.h$", ["agent/config/yaml_tree.c", "agent/inject/manifest.c",
                   "authority/yaml_records.c"]),

@@ -15,6 +15,8 @@ TESTED_ELSEWHERE = [
      "tests/inject/inject_test.c"),
     (r"agent/command/inject\.c", "tests/e2e/test_inject.py"),
     (r"agent/status/(app_probe|probe_stream)\.c", "tests/e2e/test_probes.py"),
+    (r"agent/http/(http1_(back|front|write)|http_exchange)\.c", "tests/http/http_edge_test.c"),
+    (r"agent/http/http2_(back|front|callbacks|stream)\.c", "tests/http/http2_session_test.c"),
     (r"agent/status/(answer|http_connection|process_stat|routes\w*)\.c",
      "tests/status/status_test.c"),
     (r"agent/status/(page_assets|page_table)\.c", "tests/status/page_test.c"),
