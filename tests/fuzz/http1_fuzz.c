@@ -39,7 +39,10 @@ static void check_requests(struct span got) {
     parser.data = &num;
     (void)http_parser_execute(&parser, &SETTINGS, (const char *)got.ptr, got.len);
     enum http_errno error = HTTP_PARSER_ERRNO(&parser);
-    CHECK(error == HPE_OK || error == HPE_INVALID_METHOD); // methods that it has never heard of
+    // Methods that it has never heard of; names that only begin like Transfer-Encoding, which it
+    // takes for that.
+    CHECK(error == HPE_OK || error == HPE_INVALID_METHOD ||
+          error == HPE_INVALID_TRANSFER_ENCODING);
     static const char CLAIM[] = "x-ssl-client-";
     for (size_t i = 0; i + sizeof(CLAIM) < got.len; i++) {
         CHECK(num == 0 || got.ptr[i] != '\n' ||
