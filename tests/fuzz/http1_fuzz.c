@@ -41,8 +41,7 @@ static void check_requests(struct span got) {
     enum http_errno error = HTTP_PARSER_ERRNO(&parser);
     // Methods that it has never heard of; names that only begin like Transfer-Encoding, which it
     // takes for that.
-    CHECK(error == HPE_OK || error == HPE_INVALID_METHOD ||
-          error == HPE_INVALID_TRANSFER_ENCODING);
+    CHECK(error == HPE_OK || error == HPE_INVALID_METHOD || error == HPE_INVALID_TRANSFER_ENCODING);
     static const char CLAIM[] = "x-ssl-client-";
     for (size_t i = 0; i + sizeof(CLAIM) < got.len; i++) {
         CHECK(num == 0 || got.ptr[i] != '\n' ||
