@@ -20,6 +20,8 @@ from .peers import ALL
 from .recipe import Bench, Tools
 from .rounds import Results, say
 
+FRESH = "fresh"  # the cells of sidecars that have just been started
+
 
 def arguments(argv):
     parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__)
@@ -35,11 +37,13 @@ def arguments(argv):
     parser.add_argument("-o", "--output", choices=("table", "json"), default="table")
     parser.add_argument("--tools", required=True, type=pathlib.Path, help=argparse.SUPPRESS)
     parser.add_argument("cells", nargs="*", metavar="CELL",
-                        help="only these: " + ", ".join(load_names()))
+                        help="only these, and what is measured with them: " +
+                        ", ".join(load_names()))
     args = parser.parse_args(argv)
-    unknown = [name for name in args.cells if name not in load_names()]
+    unknown = [name for name in args.cells if load_of(name) is None]
     if unknown:
         parser.error(f"no cell {unknown[0]!r}; there are: {', '.join(load_names())}")
+    args.cells = [load_of(name) for name in args.cells]
     args.families = args.peers.split(",") if args.peers is not None else None
     known = {recipe.family for recipe in ALL} | {""}
     unknown = [name for name in args.families or [] if name not in known]
@@ -51,7 +55,16 @@ def arguments(argv):
 
 
 def load_names():
-    return ["fresh"] + [each.name for each in LOADS]
+    return [FRESH] + [each.name for each in LOADS]
+
+
+def load_of(name):
+    """The name of the load that gives the cell, or is called so; None when there is none."""
+    if name in load_names():
+        return name
+    if name in [cell.name for cell in fresh.CELLS + dialling.CELLS]:
+        return FRESH
+    return next((each.name for each in LOADS if name in [cell.name for cell in each.cells]), None)
 
 
 def chosen(args, results):
@@ -124,7 +137,7 @@ class Run:
 
     def measure_fresh(self):
         """Starts and memory: before any bulk transfer."""
-        if not self.wanted("fresh"):
+        if not self.wanted(FRESH):
             return
         self.cells += fresh.CELLS + dialling.CELLS
         chance = random.Random("fresh")
@@ -192,8 +205,8 @@ class Run:
         for target in targets.ALL:
             if not set(target.cells) <= measured:
                 why = "their cells were not asked for"
-            elif target.needs_peers and self.args.families is not None:
-                why = "not all peers were asked for"
+            elif not self.has_asked_for(target.needs):
+                why = f"{target.needs} was not asked for"
             elif target.needs_vaes and not machine.has_vaes():
                 why = "this CPU has no VAES"
             else:
@@ -202,6 +215,14 @@ class Run:
             ruled_out.setdefault(why, []).append(target.name)
         for why, names in ruled_out.items():
             self.results.skip(f"targets ({'; '.join(names)})", why)
+
+    def has_asked_for(self, peer):
+        """`peer`: a name, targets.ANY_PEER, or "" for none. One that was asked for and is missing
+        makes a target that could not be measured."""
+        families = self.args.families
+        if not peer or families is None:
+            return True
+        return peer in families if peer != targets.ANY_PEER else families != [""]
 
     def finish(self):
         peers = [recipe.name for recipe in self.recipes if recipe.is_peer]

@@ -102,7 +102,7 @@ int bulk_run(const struct options *options) {
     bulk.listener = (struct watch){.fd = endpoint_listen(&options->app), .on_event = on_listener};
     loop_set(&bulk.loop, &bulk.listener, EPOLLIN);
     for (unsigned i = 0; i < options->streams; i++) {
-        add_flow(&bulk, endpoint_dial(&options->to, i), !options->down);
+        add_flow(&bulk, endpoint_dial_from(&options->to, i), !options->down);
     }
     int64_t start_ns = loop_now_ns();
     run_until(&bulk, start_ns + options->duration_ns / 10);

@@ -42,7 +42,7 @@ static void ask(struct churn_slot *slot) {
 static void dial(struct churn_slot *slot) {
     struct churn *churn = slot->churn;
     slot->dialled_ns = loop_now_ns();
-    slot->watch.fd = endpoint_dial(&churn->options->to, churn->num_dialled++);
+    slot->watch.fd = endpoint_dial_from(&churn->options->to, churn->num_dialled++);
     churn->num_open++;
     ask(slot);
 }

@@ -33,6 +33,7 @@ static int new_socket(const struct netaddr *addr) {
 int endpoint_listen(const struct netaddr *addr) {
     int fd = new_socket(addr);
     enable(fd, SOL_SOCKET, SO_REUSEADDR);
+    enable(fd, IPPROTO_TCP, TCP_NODELAY); // accepted sockets inherit it
     struct sockaddr_storage sa;
     socklen_t sa_len = netaddr_to_sockaddr(addr, &sa);
     if (bind(fd, (struct sockaddr *)&sa, sa_len) != 0 || listen(fd, BACKLOG) != 0) {
@@ -50,7 +51,6 @@ int endpoint_accept(int listener) {
         }
         loop_die("cannot accept: %s", strerror(errno));
     }
-    enable(fd, IPPROTO_TCP, TCP_NODELAY);
     return fd;
 }
 
@@ -63,12 +63,8 @@ static void bind_source(int fd, unsigned turn) {
     }
 }
 
-int endpoint_dial(const struct netaddr *to, unsigned turn) {
-    int fd = new_socket(to);
+static int start_connect(int fd, const struct netaddr *to) {
     enable(fd, IPPROTO_TCP, TCP_NODELAY);
-    if (to->family == NETADDR_V4 && netaddr_is_loopback(to)) {
-        bind_source(fd, turn);
-    }
     struct sockaddr_storage sa;
     socklen_t sa_len = netaddr_to_sockaddr(to, &sa);
     if (connect(fd, (struct sockaddr *)&sa, sa_len) != 0 && errno != EINPROGRESS) {
@@ -76,6 +72,18 @@ int endpoint_dial(const struct netaddr *to, unsigned turn) {
         loop_die("cannot connect to %s: %s", netaddr_format(to, text), strerror(errno));
     }
     return fd;
+}
+
+int endpoint_dial(const struct netaddr *to) {
+    return start_connect(new_socket(to), to);
+}
+
+int endpoint_dial_from(const struct netaddr *to, unsigned turn) {
+    int fd = new_socket(to);
+    if (to->family == NETADDR_V4 && netaddr_is_loopback(to)) {
+        bind_source(fd, turn);
+    }
+    return start_connect(fd, to);
 }
 
 static enum endpoint_outcome outcome_of(ssize_t moved, size_t *len) {

@@ -11,10 +11,10 @@
 #define ENDPOINT_BUFFER (256 * 1024)
 
 int endpoint_listen(const struct netaddr *addr);
-int endpoint_accept(int listener); // -1: nobody waits
-// Starts a connect. The `turn`-th source address is used when the destination is an IPv4 loopback
-// address, else the system's choice.
-int endpoint_dial(const struct netaddr *to, unsigned turn);
+int endpoint_accept(int listener);           // -1: nobody waits
+int endpoint_dial(const struct netaddr *to); // starts a connect
+// The same from the `turn`-th source address, when the destination is an IPv4 loopback address.
+int endpoint_dial_from(const struct netaddr *to, unsigned turn);
 
 enum endpoint_outcome { ENDPOINT_OK, ENDPOINT_AGAIN, ENDPOINT_EOF, ENDPOINT_FAILED };
 

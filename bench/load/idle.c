@@ -53,7 +53,7 @@ static void grow(struct idle *idle, unsigned wanted) {
             struct idle_conn *conn = &idle->conns[idle->num_dialled];
             conn->idle = idle;
             conn->watch.on_event = on_conn;
-            conn->watch.fd = endpoint_dial(&idle->options->to, idle->num_dialled++);
+            conn->watch.fd = endpoint_dial_from(&idle->options->to, idle->num_dialled++);
             loop_set(&idle->loop, &conn->watch, EPOLLOUT);
         }
         if (!loop_turn(&idle->loop, loop_now_ns() + ANSWER_NS)) {

@@ -64,7 +64,7 @@ int ping_run(const struct options *options) {
     histogram_init(&ping.latency);
     loop_init(&ping.loop);
     echo_init(&ping.echo, &ping.loop, &options->app);
-    ping.client = (struct watch){.fd = endpoint_dial(&options->to, 0), .on_event = on_client};
+    ping.client = (struct watch){.fd = endpoint_dial_from(&options->to, 0), .on_event = on_client};
     loop_set(&ping.loop, &ping.client, EPOLLOUT);
     int64_t start_ns = loop_now_ns();
     while (loop_now_ns() < start_ns + options->duration_ns) {

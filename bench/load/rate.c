@@ -128,7 +128,8 @@ int rate_run(const struct options *options) {
     for (unsigned i = 0; i < options->streams; i++) {
         struct rate_conn *conn = &rate.conns[i];
         conn->rate = &rate;
-        conn->watch = (struct watch){.fd = endpoint_dial(&options->to, i), .on_event = on_conn};
+        conn->watch =
+            (struct watch){.fd = endpoint_dial_from(&options->to, i), .on_event = on_conn};
         loop_set(&rate.loop, &conn->watch, EPOLLIN | EPOLLOUT);
     }
     warm_up(&rate);

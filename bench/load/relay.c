@@ -20,7 +20,6 @@ struct relay {
     struct netaddr to;
     char *scratch;     // shared; nothing stays in it
     struct pair *dead; // freed after the turn: an event of it may still name them
-    unsigned num_accepted;
 };
 
 struct side {
@@ -147,7 +146,7 @@ static void on_listener(struct watch *watch, uint32_t events) {
         loop_die("no memory");
     }
     pair->relay = relay;
-    int fds[2] = {fd, endpoint_dial(&relay->to, relay->num_accepted++)};
+    int fds[2] = {fd, endpoint_dial(&relay->to)};
     for (int i = 0; i < 2; i++) {
         pair->sides[i].pair = pair;
         pair->sides[i].watch = (struct watch){.fd = fds[i], .on_event = on_side};

@@ -55,3 +55,10 @@ def test_unknown_words_are_refused():
     for words in (("nosuchcell",), ("--peers", "nosuchpeer")):
         run = bench(*words)
         assert run.returncode == 2 and "no " in run.stderr, words
+
+
+def test_a_cell_brings_what_is_measured_with_it():
+    run = bench("--peers", "", "-o", "json", "ping p99")
+    assert run.returncode == 0, run.stderr
+    assert {row["cell"] for row in json.loads(run.stdout)["rows"]} == {
+        "ping p50", "ping p99", "cpu ping"}

@@ -1,12 +1,15 @@
 """HAProxy in TCP mode on both sides."""
 
+import resource
+
 from ..recipe import Command, Recipe, not_installed, program
 
+MOST = 8000
 CONFIG = """
 global
     nbthread 1
     {tuning}
-    maxconn 8000
+    maxconn {most}
     ssl-default-bind-options ssl-min-ver TLSv1.3
     ssl-default-server-options ssl-min-ver TLSv1.3
     ssl-default-bind-ciphersuites TLS_AES_128_GCM_SHA256
@@ -23,6 +26,12 @@ listen side
 """
 
 
+def most_connections():
+    """HAProxy does not start without two descriptors for each of them."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return MOST if hard == resource.RLIM_INFINITY else max(100, min(MOST, hard // 2 - 100))
+
+
 class Haproxy(Recipe):
     family = "haproxy"
 
@@ -35,7 +44,9 @@ class Haproxy(Recipe):
 
     def command(self, bench, side, listen, **values):
         path = bench.write(self.file_name(side, listen, "cfg"),
-                           CONFIG.format(listen=listen, tuning=self.tuning, **values))
+                           CONFIG.format(
+                               listen=listen, tuning=self.tuning, most=most_connections(),
+                               **values))
         return Command((program("haproxy"), "-db", "-f", path))
 
     def inside(self, bench, listen, app):
