@@ -43,6 +43,9 @@ struct leg_ops {
     void (*enough)(struct leg *leg);
     // Writes from the front of `runs`; `*taken` may be short: LEG_AGAIN then.
     enum leg_status (*write)(struct leg *leg, const struct leg_runs *runs, size_t *taken);
+    // Write would take nothing now, and the owner is woken when that changes: so the relay need not
+    // read what it would have to hold. NULL: only writing tells.
+    bool (*is_full)(struct leg *leg);
     // Our FIN, after everything written.
     enum leg_status (*finish)(struct leg *leg);
     // LEG_OK when nothing that was written is still held by us.

@@ -32,10 +32,18 @@ static enum pump_status pump_once(struct relay_direction *dir, struct leg *from,
     return PUMP_OK;
 }
 
+static bool is_full(struct leg *leg) {
+    return leg->ops->is_full != NULL && leg->ops->is_full(leg);
+}
+
 static enum pump_status pump(struct relay_direction *dir, struct leg *from, struct leg *to) {
     uint64_t stop = dir->bytes + RELAY_TURN_BYTES;
     bool more = !dir->ended;
     while (more) {
+        dir->blocked = is_full(to);
+        if (dir->blocked) {
+            break;
+        }
         if (dir->bytes >= stop) {
             from->ops->enough(from);
         }

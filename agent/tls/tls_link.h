@@ -13,7 +13,7 @@
 #include "agent/tls/tls_stream.h"
 #include "base/buf.h"
 
-#define TLS_INPUT_SIZE (256 * 1024)
+#define TLS_INPUT_SIZE (16 * (5 + 16384 + 17)) // 16 full records, so that bulk comes in whole ones
 // Ciphertext kept for a reader that has no room: one recv behind a part of a record.
 #define TLS_CARRY_MAX (TLS_INPUT_SIZE + 32 * 1024)
 // Bytes in front of each run that tls_link_read_runs gives; the caller may overwrite them.

@@ -103,6 +103,15 @@ static enum leg_status write_runs(struct leg *leg, const struct leg_runs *runs, 
     return self->full ? LEG_AGAIN : LEG_OK;
 }
 
+static bool is_full(struct leg *leg) {
+    struct leg_stream *self = self_of(leg);
+    if (self->stream == NULL || self->failed || !tls_link_wants_write(&self->tunnel->link)) {
+        return false;
+    }
+    self->full = self->tunnel->refused = true; // woken when the tunnel has sent what waits
+    return true;
+}
+
 static enum leg_status finish(struct leg *leg) {
     struct leg_stream *self = self_of(leg);
     if (self->stream != NULL) {
@@ -182,6 +191,7 @@ static const struct leg_ops OPS = {
     .consume = consume,
     .enough = enough,
     .write = write_runs,
+    .is_full = is_full,
     .finish = finish,
     .flush = flush,
     .arm = arm,

@@ -11,6 +11,7 @@ static struct fake_leg *self_of(struct leg *leg) {
 
 static enum leg_status peek(struct leg *leg, struct leg_runs *out) {
     struct fake_leg *self = self_of(leg);
+    self->num_peeks++;
     size_t left = self->source_len - self->offered;
     if (left == 0) {
         return self->fails ? leg_fail(leg, CLOSE_PEER_RESET) : LEG_END;
@@ -57,6 +58,10 @@ static enum leg_status write_runs(struct leg *leg, const struct leg_runs *runs, 
     return *taken < runs->len ? LEG_AGAIN : LEG_OK;
 }
 
+static bool is_full(struct leg *leg) {
+    return self_of(leg)->full;
+}
+
 static enum leg_status finish(struct leg *leg) {
     struct fake_leg *self = self_of(leg);
     CHECK(!self->finished);
@@ -90,6 +95,7 @@ static const struct leg_ops OPS = {
     .consume = consume,
     .enough = enough,
     .write = write_runs,
+    .is_full = is_full,
     .finish = finish,
     .flush = flush,
     .arm = arm,

@@ -17,7 +17,9 @@ struct fake_leg {
     bool finished;
     bool reset;
     bool closed;
-    bool dead_sink;               // refuses to be written to
+    bool dead_sink; // refuses to be written to
+    bool full;      // says so
+    int num_peeks;
     bool wants_read, wants_write; // as armed
 };
 

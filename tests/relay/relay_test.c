@@ -132,6 +132,32 @@ static void test_arm_follows_the_state(void **state) {
     fake_leg_fini(&far);
 }
 
+// What it would have to hold is not read; when there is room again everything goes on.
+static void test_a_full_sink_is_not_read_for(void **state) {
+    (void)state;
+    struct prng prng = prng_new();
+    struct fake_leg near;
+    struct fake_leg far;
+    fake_leg_init(&near, &prng, "for far", 7);
+    fake_leg_init(&far, &prng, "for near", 8);
+    struct relay relay = {0};
+    far.full = true;
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(relay_step(&relay, &near.leg, &far.leg), RELAY_GOES_ON);
+    }
+    assert_int_equal(near.num_peeks, 0);
+    assert_got(&near, (const uint8_t *)"for near",
+               8); // the other direction is none of its business
+    relay_arm(&relay, &near.leg, &far.leg);
+    assert_false(near.wants_read);
+    assert_true(far.wants_write);
+    far.full = false;
+    assert_int_equal(run(&relay, &near, &far), RELAY_DONE);
+    assert_got(&far, (const uint8_t *)"for far", 7);
+    fake_leg_fini(&near);
+    fake_leg_fini(&far);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_both_ways_arrive_whole_and_in_order),
@@ -139,6 +165,7 @@ int main(void) {
         cmocka_unit_test(test_a_dead_sink_is_the_far_leg_failing),
         cmocka_unit_test(test_half_closed_is_exactly_one_finished_direction),
         cmocka_unit_test(test_arm_follows_the_state),
+        cmocka_unit_test(test_a_full_sink_is_not_read_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
