@@ -2,6 +2,7 @@
 
 #include <getopt.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,18 +20,19 @@ enum { EXIT_GOOD = 0, EXIT_INPUT = 1, EXIT_USAGE = 2 };
 
 static const char usage[] =
     "usage: pavise trust sync --config FILE [-o json]\n"
-    "       pavise trust list --config FILE [--all] [-o json]\n"
+    "       pavise trust list --config FILE [--all] [--long] [-o json]\n"
     "       pavise trust show NAME --config FILE [-o json]\n"
     "       pavise trust add CERTIFICATES --config FILE [--name NAME]\n"
     "       pavise trust remove NAME --config FILE\n"
     "       pavise trust refs NAME --config FILE [-o json]\n"
     "       pavise trust run --config FILE -- COMMAND...\n"
-    "sync writes the store that trustStore describes and ends; list and show say what is in it, "
+    "sync writes the store that trustStore describes and ends; list says what is in it (--all: "
+    "with\n"
+    "the public roots, --long: with all that is known of each), show says it of one, by name or "
     "by\n"
-    "name or by the beginning of a SHA-1 or SHA-256 (--all: with the public roots); add and "
-    "remove\n"
-    "change the first directory of trustStore.sources; refs says what uses a certificate; run\n"
-    "starts a command with the environment set.\n";
+    "the beginning of a SHA-1 or SHA-256; add and remove change the first directory of\n"
+    "trustStore.sources; refs says what uses a certificate; run starts a command with the\n"
+    "environment set.\n";
 
 void trust_warn(const char *format, ...) {
     char sentence[ERR_MSG_MAX + 4096];
@@ -102,13 +104,19 @@ static void warn_of_findings(const struct trust_set *set) {
     }
 }
 
+static struct render_trust_scope scope_of(const struct trust_scene *scene) {
+    return (struct render_trust_scope){.all = scene->arguments->all, .rows_max = SIZE_MAX};
+}
+
 static bool print_list(const struct trust_scene *scene, const struct trust_view *view) {
     if (scene->arguments->json) {
-        return render_trust_view(scene->out, view, scene->arguments->all);
+        return render_trust_view(scene->out, view, scope_of(scene));
     }
     warn_of(view->set);
-    return trust_text_table(scene->out, view, scene->arguments->all, clock_wall_ms()) &&
-           trust_text_summary(scene->out, view);
+    bool all = scene->arguments->all;
+    bool ok = scene->arguments->is_long ? trust_text_long(scene->out, view, all, clock_wall_ms())
+                                        : trust_text_table(scene->out, view, all, clock_wall_ms());
+    return ok && trust_text_summary(scene->out, view);
 }
 
 static bool trust_list(const struct trust_scene *scene, struct err *err) {
@@ -146,7 +154,7 @@ static bool trust_show(const struct trust_scene *scene, struct err *err) {
 static bool print_written(const struct trust_scene *scene, const struct trust_view *view,
                           bool changed) {
     if (scene->arguments->json) {
-        return render_trust_view(scene->out, view, scene->arguments->all);
+        return render_trust_view(scene->out, view, scope_of(scene));
     }
     return trust_text_loaded(scene->out, view->set) &&
            buf_printf(scene->out, "%s generation %llu in %s\n",
@@ -206,6 +214,9 @@ static bool take_option(struct trust_arguments *out, int option) {
     case 'a':
         out->all = true;
         return true;
+    case 'l':
+        out->is_long = true;
+        return true;
     case 'o':
         out->json = true;
         return strcmp(optarg, "json") == 0;
@@ -219,9 +230,13 @@ static bool take_option(struct trust_arguments *out, int option) {
 
 static const struct verb *parse_arguments(int argc, char **argv, struct trust_arguments *out) {
     static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"name", required_argument, NULL, 'n'},
-        {"all", no_argument, NULL, 'a'},          {"output", required_argument, NULL, 'o'},
-        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
+        {"config", required_argument, NULL, 'c'},
+        {"name", required_argument, NULL, 'n'},
+        {"all", no_argument, NULL, 'a'},
+        {"long", no_argument, NULL, 'l'},
+        {"output", required_argument, NULL, 'o'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     const struct verb *verb = find_verb(argc > 1 ? argv[1] : NULL);
     out->help = argc > 1 && strcmp(argv[1], "--help") == 0;

@@ -6,11 +6,10 @@
 #include <unistd.h>
 
 #include "agent/command/trust_internal.h"
+#include "agent/trust/trust_sync.h"
 #include "base/clock.h"
 #include "certmgr/trust/trust_env.h"
 #include "certmgr/trust/trust_store.h"
-
-#include "agent/trust/trust_sync.h"
 
 enum { EXIT_CANNOT_RUN = 126, EXIT_NOT_FOUND = 127 }; // as shells and env(1) have it
 

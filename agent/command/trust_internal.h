@@ -14,7 +14,7 @@ struct trust_arguments {
     const char *verb;
     const char *config_path;
     const char *name; // --name
-    bool json, all, help;
+    bool json, all, is_long, help;
     char **operands;
     int num_operands;
 };

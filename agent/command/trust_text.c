@@ -100,6 +100,17 @@ bool trust_text_entry(struct buf *out, const struct trust_entry *entry, int64_t 
     return ok;
 }
 
+bool trust_text_long(struct buf *out, const struct trust_view *view, bool all, int64_t now_ms) {
+    const struct trust_set *set = view->set;
+    bool ok = true;
+    for (size_t i = 0; ok && i < set->num_entries; i++) {
+        const struct trust_entry *entry = set->entries[i];
+        ok = (!all && entry->origin == TRUST_PUBLIC) ||
+             (trust_text_entry(out, entry, now_ms) && buf_append_text(out, "\n"));
+    }
+    return ok;
+}
+
 bool trust_text_summary(struct buf *out, const struct trust_view *view) {
     const struct trust_set *set = view->set;
     size_t num_public = trust_set_count(set, TRUST_PUBLIC);

@@ -12,6 +12,9 @@
 // A table, one line for each certificate; `all` with the public roots.
 bool trust_text_table(struct buf *out, const struct trust_view *view, bool all,
                       int64_t now_ms) MUST_USE;
+// The same with all that is known of each.
+bool trust_text_long(struct buf *out, const struct trust_view *view, bool all,
+                     int64_t now_ms) MUST_USE;
 // One certificate, a line for each field.
 bool trust_text_entry(struct buf *out, const struct trust_entry *entry, int64_t now_ms) MUST_USE;
 // "N certificates: ..." and what is wrong.

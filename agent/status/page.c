@@ -52,9 +52,9 @@ static bool render_head(struct buf *out, const struct page_input *in) {
 }
 
 static bool render_foot(struct buf *out, const struct page_input *in) {
-    static const char *const links[] = {"/identity", "/certs",         "/listeners", "/connections",
-                                        "/tunnels",  "/destinations",  "/refusals",  "/config",
-                                        "/metrics",  "/readyz?verbose"};
+    static const char *const links[] = {
+        "/identity", "/certs", "/listeners", "/connections", "/tunnels",       "/destinations",
+        "/refusals", "/trust", "/config",    "/metrics",     "/readyz?verbose"};
     bool fine = buf_append_text(out, "<footer>As data: ");
     for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
         fine = fine && buf_printf(out, "<a href=\"%s\">%s</a>", links[i], links[i]);

@@ -258,6 +258,38 @@ static void row_refusal(struct sink *s, const struct page_table_input *in, size_
     cell_text(s, r->detail);
 }
 
+static const struct column trust_columns[] = {
+    {"Name", "name", "name"},           {"Subject", "subjectName", "text"},
+    {"Thumbprint", "thumbprint", "id"}, {"Expires", "expirationDate", "time"},
+    {"Source", "source", "text"},       {NULL, NULL, NULL},
+};
+
+// The user's and those of SPIFFE bundles; public roots are left to the JSON.
+static const struct trust_entry *trusted(const struct trust_set *set, size_t index) {
+    for (size_t i = 0; i < set->num_entries; i++) {
+        if (set->entries[i]->origin != TRUST_PUBLIC && index-- == 0) {
+            return set->entries[i];
+        }
+    }
+    return NULL;
+}
+
+static size_t count_trusted(const struct page_table_input *in) {
+    const struct trust_set *set = in->trust->set;
+    return set == NULL ? 0 : set->num_entries - trust_set_count(set, TRUST_PUBLIC);
+}
+
+static void row_trusted(struct sink *s, const struct page_table_input *in, size_t i) {
+    const struct trust_entry *entry = trusted(in->trust->set, i);
+    char sha1[2 * TRUST_CERT_SHA1_LEN + 1];
+    trust_cert_hex(entry->cert->sha1, TRUST_CERT_SHA1_LEN, sha1);
+    cell_text(s, entry->alias);
+    cell_text(s, entry->cert->subject);
+    cell_text(s, sha1);
+    cell_time(s, entry->cert->not_after * 1000);
+    cell_text(s, entry->source);
+}
+
 static const struct table tables[] = {
     {"Identity", "/identity", "svids", "There is no certificate yet.", svid_columns, count_svids,
      row_svid},
@@ -271,6 +303,8 @@ static const struct table tables[] = {
      count_destinations, row_destination},
     {"Last refusals", "/refusals", "refusals", "Nothing was refused.", refusal_columns,
      count_refusals, row_refusal},
+    {"Trust store: certificates of the user's", "/trust", "certificates",
+     "There is none, or no trust store.", trust_columns, count_trusted, row_trusted},
 };
 
 static void render_head(struct sink *s, const struct table *t, size_t num) {

@@ -13,6 +13,7 @@
 struct page_table_input {
     const struct identity_view *identity;
     const struct view *view;
+    const struct trust_view *trust;
     int64_t now_ms;
 };
 

@@ -146,11 +146,17 @@ static json_t *entry_json(const struct trust_entry *entry) {
     return object_end(&o);
 }
 
-static json_t *certificates(const struct trust_set *set, bool all) {
+// The rows, and in `*total` how many there would be without a limit.
+static json_t *certificates(const struct trust_set *set, struct render_trust_scope scope,
+                            size_t *total) {
     json_t *list = json_array();
+    *total = 0;
     for (size_t i = 0; set != NULL && list != NULL && i < set->num_entries; i++) {
         const struct trust_entry *entry = set->entries[i];
-        if (all || entry->origin != TRUST_PUBLIC) {
+        if (!scope.all && entry->origin == TRUST_PUBLIC) {
+            continue;
+        }
+        if ((*total)++ < scope.rows_max) {
             list = append(list, entry_json(entry));
         }
     }
@@ -210,8 +216,10 @@ bool render_trust_entry(struct buf *out, const struct trust_entry *entry) {
     return dump(out, entry_json(entry));
 }
 
-bool render_trust_view(struct buf *out, const struct trust_view *view, bool all) {
+bool render_trust_view(struct buf *out, const struct trust_view *view,
+                       struct render_trust_scope scope) {
     struct object o = object_begin();
+    size_t total = 0;
     const struct trust_set *set = view->set;
     put(&o, "state", json_string(trust_state_name(view->state)));
     put(&o, "output", view->output[0] == '\0' ? json_null() : text(view->output));
@@ -220,8 +228,9 @@ bool render_trust_view(struct buf *out, const struct trust_view *view, bool all)
     put(&o, "checkedAt", time_ms(view->checked_ms));
     put(&o, "lastError", text(view->last_error));
     put(&o, "publicRoots", public_roots(view));
-    put(&o, "certificates", certificates(set, all));
-    put(&o, "total", json_integer(set == NULL ? 0 : (json_int_t)set->num_entries));
+    put(&o, "certificates", certificates(set, scope, &total));
+    put(&o, "total", json_integer((json_int_t)total));
+    put(&o, "truncated", json_boolean(total > scope.rows_max));
     put(&o, "problems", problems(set));
     put(&o, "problemsUnsaid", json_integer(set == NULL ? 0 : (json_int_t)set->num_unsaid));
     put(&o, "processes", processes(view));

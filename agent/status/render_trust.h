@@ -4,15 +4,22 @@
 #define AGENT_STATUS_RENDER_TRUST_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "agent/observe/trust_view.h"
 #include "base/buf.h"
 #include "base/own.h"
 
 #define RENDER_TRUST_OUTPUTS_MAX 6
+#define RENDER_TRUST_ROWS_MAX 10000 // of an answer of the status port
 
-// The whole view; `all` with every public root, else only how many there are.
-bool render_trust_view(struct buf *out, const struct trust_view *view, bool all) MUST_USE;
+// What of a view is rendered.
+struct render_trust_scope {
+    bool all;        // every public root too, else only how many there are
+    size_t rows_max; // certificates; more are cut, and the document then says so
+};
+bool render_trust_view(struct buf *out, const struct trust_view *view,
+                       struct render_trust_scope scope) MUST_USE;
 // One certificate.
 bool render_trust_entry(struct buf *out, const struct trust_entry *entry) MUST_USE;
 

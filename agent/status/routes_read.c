@@ -186,8 +186,9 @@ void routes_read_trust(struct routes *routes, const struct http_request *request
                        struct http_response *response) {
     TRUST_VIEW view = {0};
     load_trust(routes, &view);
-    bool all = query_has(request->head.query, "all");
-    answer_rendered(response, JSON_TYPE, render_trust_view(&response->body, &view, all));
+    const struct render_trust_scope scope = {.all = query_has(request->head.query, "all"),
+                                             .rows_max = RENDER_TRUST_ROWS_MAX};
+    answer_rendered(response, JSON_TYPE, render_trust_view(&response->body, &view, scope));
 }
 
 void routes_read_config(struct routes *routes, const struct http_request *request UNUSED,
@@ -225,10 +226,15 @@ void routes_read_page(struct routes *routes, const struct http_request *request 
         answer_text(response, 503, "there is no randomness to protect the page with");
         return;
     }
+    TRUST_VIEW trust = {0};
     load_identity(routes, &identity);
+    load_trust(routes, &trust);
     collect(routes, all, &view);
     struct page_input input = {
-        .tables = {.identity = &identity, .view = &view, .now_ms = clock_wall_ms()},
+        .tables = {.identity = &identity,
+                   .view = &view,
+                   .trust = &trust,
+                   .now_ms = clock_wall_ms()},
         .checks = checks,
         .num_checks = load_readiness(routes, checks, &ready),
         .nonce = nonce,

@@ -16,8 +16,11 @@
 #include "base/text.h"
 #include "certmgr/trust/trust_gather.h"
 
-#define LOOK_AGAIN_MS 3000 // what no event tells, and the retry after a failure
-#define QUIET_MS 50        // a change is over when nothing more comes for so long
+#define LOOK_AGAIN_MS 1000 // for what no event tells
+#define RETRY_MS 5000      // after a failure that nothing has mended yet
+#define LOOK_SHARE 100     // looking takes at most this part of the time
+#define LOOK_AGAIN_MOST_MS 10000
+#define QUIET_MS 50 // a change is over when nothing more comes for so long
 #define QUIET_MOST_MS 300
 
 struct trust_keeper {
@@ -36,7 +39,9 @@ struct trust_keeper {
     struct trust_store_state state;
     struct buf events;
     uint64_t stamp;
-    bool is_dirty; // something besides files changed
+    int64_t look_again_ms;
+    int64_t retry_ms; // monotonic, after a failure
+    bool is_dirty;    // something besides files changed
     bool has_failed;
 };
 
@@ -163,6 +168,20 @@ static bool is_store_ours(const struct trust_keeper *keeper) {
            strcmp(found.digest, keeper->state.digest) == 0;
 }
 
+// Tens of thousands of files are looked at less often than a few.
+static void set_look_again(struct trust_keeper *keeper, int64_t took_us) {
+    int64_t fair_ms = took_us * LOOK_SHARE / 1000;
+    keeper->look_again_ms = fair_ms < LOOK_AGAIN_MS        ? LOOK_AGAIN_MS
+                            : fair_ms > LOOK_AGAIN_MOST_MS ? LOOK_AGAIN_MOST_MS
+                                                           : fair_ms;
+}
+
+// Something besides an input asks for another pass.
+static bool is_due(const struct trust_keeper *keeper) {
+    return keeper->has_failed || keeper->set == NULL ||
+           clock_wall_s() >= keeper->set->next_change || !is_store_ours(keeper);
+}
+
 static void pass(struct trust_keeper *keeper) {
     const struct trust_plan_listener listener = {.event = on_event, .arg = keeper};
     int64_t now_ms = clock_mono_ms();
@@ -171,14 +190,16 @@ static void pass(struct trust_keeper *keeper) {
         trust_plan_refresh(keeper->plan, now_ms, keeper->stop_fd, &listener);
         keeper->is_dirty = true;
     }
+    int64_t began_us = clock_mono_us();
     trust_watch_follow(keeper->watch, trust_plan_options(keeper->plan));
     uint64_t stamp = trust_gather_stamp(trust_plan_options(keeper->plan));
-    bool is_due = keeper->set == NULL || clock_wall_s() >= keeper->set->next_change;
-    if (stamp != keeper->stamp || keeper->is_dirty || keeper->has_failed || is_due ||
-        !is_store_ours(keeper)) {
+    set_look_again(keeper, clock_mono_us() - began_us);
+    bool waits = keeper->has_failed && now_ms < keeper->retry_ms;
+    if (stamp != keeper->stamp || keeper->is_dirty || (!waits && is_due(keeper))) {
         keeper->stamp = stamp;
         keeper->is_dirty = false;
         sync_store(keeper);
+        keeper->retry_ms = clock_mono_ms() + RETRY_MS;
     }
 }
 
@@ -211,8 +232,8 @@ static bool settle(struct trust_keeper *keeper) {
 
 static int timeout_ms(const struct trust_keeper *keeper) {
     int64_t left_ms = trust_plan_next_ms(keeper->plan) - clock_mono_ms();
-    if (left_ms >= LOOK_AGAIN_MS) {
-        return LOOK_AGAIN_MS;
+    if (left_ms >= keeper->look_again_ms) {
+        return (int)keeper->look_again_ms;
     }
     return left_ms < 0 ? 0 : (int)left_ms + 1;
 }

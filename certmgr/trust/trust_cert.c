@@ -35,8 +35,8 @@ static const struct {
      "it is not a CA's (CA:TRUE, and keyCertSign where there is a keyUsage), so it can vouch for "
      "itself only"},
     {TRUST_WEAK, "weak", "it is weak (RSA below 2048 bits, or a SHA-1 or MD5 signature)"},
-    {TRUST_ODD_KEY, "oddKey",
-     "its key is of a kind that makes Java refuse a whole store, so the Java stores are without "
+    {TRUST_NOT_FOR_JAVA, "notForJava",
+     "its key or its empty name makes a JVM refuse the whole store, so the Java stores are without "
      "it"},
 };
 
@@ -147,13 +147,14 @@ static unsigned key_findings(X509 *cert) {
     OWNED(EVP_PKEY_free) EVP_PKEY *key = X509_get_pubkey(cert);
     if (key == NULL) {
         ERR_clear_error();
-        return TRUST_ODD_KEY;
+        return TRUST_NOT_FOR_JAVA;
     }
     if (EVP_PKEY_id(key) != EVP_PKEY_RSA) {
         return 0;
     }
     unsigned bits = RSA_bits(EVP_PKEY_get0_RSA(key));
-    return (bits < RSA_BITS_GOOD ? TRUST_WEAK : 0) | (bits < RSA_BITS_READABLE ? TRUST_ODD_KEY : 0);
+    return (bits < RSA_BITS_GOOD ? TRUST_WEAK : 0) |
+           (bits < RSA_BITS_READABLE ? TRUST_NOT_FOR_JAVA : 0);
 }
 
 // A root's own signature protects nothing.
@@ -172,14 +173,24 @@ static bool has_weak_signature(const X509 *cert) {
     }
 }
 
-// A JVM refuses a whole store for one critical extension that it knows and cannot read.
-static bool check_critical(const X509 *cert, struct err *err) {
+static bool has_empty_name(const X509 *cert) {
+    return X509_NAME_entry_count(X509_get_issuer_name(cert)) == 0 ||
+           X509_NAME_entry_count(X509_get_subject_name(cert)) == 0;
+}
+
+// A JVM refuses a whole store for one extension that is there twice, or that is critical, known and
+// not readable.
+static bool check_extensions(const X509 *cert, struct err *err) {
     for (int i = 0; i < X509_get_ext_count(cert); i++) {
         const X509_EXTENSION *extension = X509_get_ext(cert, i);
+        const ASN1_OBJECT *id = X509_EXTENSION_get_object(extension);
+        if (X509_get_ext_by_OBJ(cert, id, i) >= 0) {
+            return ERR_SET(err, ERR_INPUT, "it has one extension twice");
+        }
         if (!X509_EXTENSION_get_critical(extension) || X509V3_EXT_get(extension) == NULL) {
             continue;
         }
-        int nid = OBJ_obj2nid(X509_EXTENSION_get_object(extension));
+        int nid = OBJ_obj2nid(id);
         void *value = X509V3_EXT_d2i(extension);
         ERR_clear_error();
         if (value == NULL) {
@@ -197,11 +208,12 @@ static bool fill(struct trust_cert *out, X509 *cert, struct err *err) {
         !x509_der_not_after(cert, &out->not_after)) {
         return ERR_SET(err, ERR_INPUT, "its validity is not a time");
     }
-    if (!check_critical(cert, err)) {
+    if (!check_extensions(cert, err)) {
         return false;
     }
     out->lasting = key_findings(cert) | (has_weak_signature(cert) ? TRUST_WEAK : 0) |
-                   (x509_der_is_ca(cert, false) ? 0 : TRUST_NOT_CA);
+                   (x509_der_is_ca(cert, false) ? 0 : TRUST_NOT_CA) |
+                   (has_empty_name(cert) ? TRUST_NOT_FOR_JAVA : 0);
     out->name_hash = (uint32_t)X509_NAME_hash(X509_get_subject_name(cert));
     out->subject = name_text(X509_get_subject_name(cert));
     out->issuer = name_text(X509_get_issuer_name(cert));

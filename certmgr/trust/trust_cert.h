@@ -24,9 +24,9 @@ enum trust_finding {
     TRUST_NOT_YET_VALID = 2,
     TRUST_NOT_CA = 4, // cannot issue: not CA:TRUE, or a keyUsage without keyCertSign
     TRUST_WEAK = 8,   // RSA below 2048 bits, or signed by another with MD5 or SHA-1
-    // A key on another curve, of another algorithm: one such certificate makes a JVM refuse the
-    // whole store, so the Java stores are without it.
-    TRUST_ODD_KEY = 16,
+    // A key on another curve or of another algorithm, an empty name: one such certificate makes a
+    // JVM refuse the whole store, so the Java stores are without it.
+    TRUST_NOT_FOR_JAVA = 16,
 };
 #define TRUST_FINDINGS 5
 

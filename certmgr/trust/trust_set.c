@@ -90,7 +90,7 @@ bool trust_set_is_in_extra(const struct trust_entry *entry) {
 }
 
 bool trust_set_is_in_java(const struct trust_entry *entry) {
-    return entry->is_loaded && (entry->findings & TRUST_ODD_KEY) == 0;
+    return entry->is_loaded && (entry->findings & TRUST_NOT_FOR_JAVA) == 0;
 }
 
 bool trust_set_has_own_file(const struct trust_entry *entry) {

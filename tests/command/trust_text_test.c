@@ -8,7 +8,6 @@
 
 #include <cmocka.h>
 
-#include "base/text.h"
 #include "tests/trust/trust_fixture.h"
 
 #define NOW_MS (PKI_NOW * INT64_C(1000))
@@ -35,6 +34,17 @@ static void tables(void **state) {
     expect_in(&out, "public: ", true);
 }
 
+static void all_of_each(void **state) {
+    struct trust_view view = {.set = *state};
+    struct buf out = {0};
+    assert_true(trust_text_long(&out, &view, false, NOW_MS));
+    expect_in(&out, "\n\nname         ", true);
+    assert_true(trust_text_long(&out, &view, false, NOW_MS));
+    expect_in(&out, "name         public: ", false);
+    assert_true(trust_text_long(&out, &view, true, NOW_MS));
+    expect_in(&out, "name         public: ", true);
+}
+
 static void one_certificate(void **state) {
     const struct trust_entry *entry = trust_set_find(*state, "alpha");
     struct buf out = {0};
@@ -49,7 +59,7 @@ static void one_certificate(void **state) {
 static void the_summary(void **state) {
     struct trust_view view = {.set = *state};
     struct buf out = {0};
-    text_copy(view.public_roots, sizeof(view.public_roots), "/roots.pem");
+    (void)snprintf(view.public_roots, sizeof(view.public_roots), "/roots.pem");
     assert_true(trust_text_summary(&out, &view));
     expect_in(&out, "3 certificates: 2 of the user's, 1 public roots from /roots.pem\n", true);
 }
@@ -83,9 +93,8 @@ static int tear_down(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tables),
-        cmocka_unit_test(one_certificate),
-        cmocka_unit_test(the_summary),
+        cmocka_unit_test(tables),          cmocka_unit_test(all_of_each),
+        cmocka_unit_test(one_certificate), cmocka_unit_test(the_summary),
         cmocka_unit_test(loaded),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -147,6 +147,7 @@ static void no_public_roots_is_worth_a_warning(void **state) {
     struct buf warnings = {0};
     OWNED(config_unref)
     struct config *config = parse("trustStore: {publicRoots: none}\n", &warnings);
+    assert_string_equal(config->trust_store.public_roots, "none");
     char *said = buf_take_text(&warnings);
     assert_string_equal(said, "f:1:27: warning: publicRoots: the application will trust no public "
                               "server\n");

@@ -275,6 +275,9 @@ def test_list_and_show(trust):
     text = trust.ok("list")
     assert "NAME" in text and "private" in text and "public: " not in text
     assert "public: " in trust.ok("list", "--all")
+    text = trust.ok("list", "--long")
+    assert f"sha256       {shown['sha256']}" in text
+    assert "issuer       CN=private root,O=Pavise tests" in text
     listed = trust.json("list", "--all")
     assert listed["total"] == len(listed["certificates"]) == count(trust.pem())
     assert listed["generation"] == 1
@@ -349,6 +352,28 @@ def test_run_sets_the_environment(trust):
     assert trust.run("run", "--", "/nonexistent").returncode == 127
     assert trust.run("run", "--", str(trust.config_path)).returncode == 126
     assert trust.run("run").returncode == 2
+
+
+def test_run_without_the_right_to_write(trust):
+    """The store that somebody else keeps is good enough; without one there is an error."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root to become somebody who cannot write")
+    put(trust, trust.ca())
+    argv = ["setpriv", "--reuid=65534", "--clear-groups", trust.pavise, "trust", "run", "--config",
+            trust.config_path, "--", "sh", "-c", "echo $SSL_CERT_FILE"]
+
+    def run():
+        return subprocess.run(argv, capture_output=True, text=True, check=False,
+                              env=settings.environment())
+
+    done = run()
+    assert done.returncode == 3
+    assert "cannot make the directory" in done.stderr
+    trust.ok("sync")
+    done = run()
+    assert done.returncode == 0
+    assert done.stdout == f"{trust.output}/ca-bundle.pem\n"
+    assert "the store that is there is used as it is" in done.stderr
 
 
 def test_env_file_is_docker_s_form(trust):

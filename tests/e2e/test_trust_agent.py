@@ -75,8 +75,10 @@ def test_complete_before_ready(scene):
     assert view["state"] == "written"
     assert view["generation"] == 1
     assert scene.names() == {"private"}
-    assert count(scene.trust.pem()) == view["total"] == view["publicRoots"]["certificates"] + 1
-    assert len(scene.agent.status.json("/trust?all")["certificates"]) == view["total"]
+    assert view["total"] == 1
+    number = count(scene.trust.pem())
+    assert number == view["publicRoots"]["certificates"] + 1
+    assert len(scene.agent.status.json("/trust?all")["certificates"]) == number
     assert "Load certificate from specific path. alias = private, thumbprint = " in \
         scene.agent.log()
 
@@ -230,6 +232,27 @@ def test_reload(scene):
     scene.reload(sources=[], publicRoots="none")
     scene.wait_names()
     assert scene.trust.pem() == ""
+
+
+def test_named_files_are_followed_only_with_auto_sync(scene):
+    first, second = scene.trust.ca("first"), scene.trust.ca("second")
+    followed, once = (scene.trust.directory / name for name in ("followed.pem", "once.pem"))
+    for path in (followed, once):
+        shutil.copyfile(first.certificate, path)
+    named = [{"name": "followed", "file": str(followed), "autoSync": True},
+             {"name": "once", "file": str(once)}]
+    scene.start(certificates=named)
+    for path in (once, followed):
+        shutil.copyfile(second.certificate, path)
+
+    def own(name):
+        return (scene.trust.output / "certs/public" / name).read_text()
+
+    wait_until("the followed one", lambda: own("followed") == second.certificate.read_text())
+    assert own("once") == first.certificate.read_text()
+    scene.reload(certificates=named)
+    wait_until("the reload reads the other one too",
+               lambda: first.certificate.read_text() not in scene.trust.pem())
 
 
 def test_url_that_syncs(scene):

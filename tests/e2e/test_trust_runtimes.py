@@ -223,14 +223,15 @@ def test_java(scene, java_client, form):
     assert scene.variables()["JAVA_TOOL_OPTIONS"].endswith(f"/truststore.{suffix}")
 
 
-def test_java_with_what_makes_a_jvm_refuse_a_store(scene, java_client):
-    """A certificate on a curve that Java does not know stays out of the Java stores only."""
+@pytest.mark.parametrize("what", ["curve", "name"])
+def test_java_with_what_makes_a_jvm_refuse_a_store(scene, java_client, what):
+    """Such a certificate stays out of the Java stores only."""
+    curve, name = {"curve": ("brainpoolP256r1", "/CN=odd"), "name": ("prime256v1", "/")}[what]
     sync(scene)
-    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:brainpoolP256r1",
-            "-nodes", "-keyout", "/dev/null", "-out", scene.sources / "brainpool.pem", "-days", 9,
-            "-subj", "/CN=brainpool")
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", f"ec_paramgen_curve:{curve}", "-nodes",
+            "-keyout", "/dev/null", "-out", scene.sources / "odd.pem", "-days", 9, "-subj", name)
     done = scene.run("sync")
-    assert "brainpool: its key is of a kind that makes Java refuse a whole store" in done.stderr
+    assert "odd: its key or its empty name makes a JVM refuse the whole store" in done.stderr
     assert count(scene.pem()) == 3
     env = chosen(scene, ["JAVA_TOOL_OPTIONS"])
     expect(run(java_client(scene.private_server.url()), env), True)

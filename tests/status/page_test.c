@@ -17,7 +17,10 @@
 static char *render(const struct fake_backend *fake) {
     struct buf out = {0};
     struct page_input input = {
-        .tables = {.identity = &fake->identity, .view = &fake->view, .now_ms = clock_wall_ms()},
+        .tables = {.identity = &fake->identity,
+                   .view = &fake->view,
+                   .trust = &fake->trust,
+                   .now_ms = clock_wall_ms()},
         .checks = fake->checks,
         .num_checks = fake->num_checks,
         .nonce = NONCE,

@@ -3,13 +3,13 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 #include <jansson.h>
 
-#include "base/text.h"
 #include "tests/trust/trust_fixture.h"
 
 static json_t *load(struct buf *text) {
@@ -34,21 +34,25 @@ static void a_store(void **state) {
                               .processes = &process,
                               .num_processes = 1};
     struct buf out = {0};
-    text_copy(view.output, sizeof(view.output), "/run/trust");
-    assert_true(render_trust_view(&out, &view, false));
+    (void)snprintf(view.output, sizeof(view.output), "/run/trust");
+    assert_true(render_trust_view(&out, &view, (struct render_trust_scope){.rows_max = 10}));
     json_t *json = load(&out);
     assert_string_equal(text_of(json, "state"), "written");
     assert_string_equal(text_of(json, "writtenAt"), "2027-01-15T08:00:00Z");
     assert_true(json_is_true(json_object_get(json, "restartNeeded")));
     assert_int_equal(json_integer_value(json_object_get(json, "generation")), 3);
-    assert_int_equal(json_integer_value(json_object_get(json, "total")), 3);
+    assert_int_equal(json_integer_value(json_object_get(json, "total")), 2);
+    assert_true(json_is_false(json_object_get(json, "truncated")));
     assert_int_equal(json_array_size(json_object_get(json, "certificates")), 2); // the user's
     const json_t *row = json_array_get(json_object_get(json, "processes"), 0);
     assert_string_equal(text_of(row, "command"), "java");
     json_decref(json);
-    assert_true(render_trust_view(&out, &view, true));
+    const struct render_trust_scope two = {.all = true, .rows_max = 2};
+    assert_true(render_trust_view(&out, &view, two));
     json = load(&out);
-    assert_int_equal(json_array_size(json_object_get(json, "certificates")), 3);
+    assert_int_equal(json_array_size(json_object_get(json, "certificates")), 2);
+    assert_int_equal(json_integer_value(json_object_get(json, "total")), 3);
+    assert_true(json_is_true(json_object_get(json, "truncated")));
     json_decref(json);
     trust_set_unref(view.set);
 }
@@ -78,7 +82,7 @@ static void nothing_yet(void **state) {
     (void)state;
     const struct trust_view view = {.state = TRUST_STATE_PENDING, .last_error = "why\x1b[31m"};
     struct buf out = {0};
-    assert_true(render_trust_view(&out, &view, true));
+    assert_true(render_trust_view(&out, &view, (struct render_trust_scope){.all = true}));
     json_t *json = load(&out);
     assert_string_equal(text_of(json, "state"), "pending");
     assert_string_equal(text_of(json, "lastError"), "why\xef\xbf\xbd[31m");

@@ -64,6 +64,7 @@ static void what_it_is_not_fit_for(void **state) {
         {{.ca = true, .key_usage = "critical,digitalSignature"}, TRUST_NOT_CA},
         {{.ca = true, .key_usage = PKI_ABSENT}, 0},
         {{.ca = true, .version1 = true}, TRUST_NOT_CA},
+        {{.ca = true, .common_name = ""}, TRUST_NOT_FOR_JAVA},
         {{.ca = true, .key = PKI_RSA1024, .not_after = PKI_NOW - 1}, TRUST_WEAK | TRUST_EXPIRED},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -107,6 +108,11 @@ static void what_is_refused(void **state) {
     expect_refused(span_of(NULL, 0), "not a well-formed X.509 certificate");
     expect_refused(span_of(der.ptr, der.len - 1), "not a well-formed X.509 certificate");
     expect_refused(span_of_text("hello"), "not a well-formed X.509 certificate");
+    const struct pki_options twice = {.ca = true,
+                                      .san_der = span_of_text("\x30\x03\x82\x01x"),
+                                      .second_san_der = span_of_text("\x30\x03\x82\x01x")};
+    OWNED(pki_free) struct pki_cert *two_sans = pki_issue(NULL, &twice);
+    expect_refused(pki_der(two_sans), "");
     const struct pki_options damaged = {.ca = true, .san_der = span_of_text("\x30\x03zz")};
     OWNED(pki_free) struct pki_cert *bad_san = pki_issue(NULL, &damaged);
     expect_refused(pki_der(bad_san), "not a well-formed X.509 certificate");
@@ -130,7 +136,7 @@ static void what_follows_is_dropped_only_where_it_may(void **state) {
 static void names_of_findings(void **state) {
     (void)state;
     assert_string_equal(trust_cert_finding_name(TRUST_EXPIRED), "expired");
-    assert_string_equal(trust_cert_finding_name(TRUST_ODD_KEY), "oddKey");
+    assert_string_equal(trust_cert_finding_name(TRUST_NOT_FOR_JAVA), "notForJava");
     assert_string_equal(trust_cert_finding_sentence(TRUST_NOT_YET_VALID), "it is not valid yet");
 }
 

@@ -169,7 +169,7 @@ static void nothing_that_java_cannot_read(void **state) {
     OWNED(trust_set_unref) struct trust_set *set = trust_fixture_set();
     struct buf all = {0}, fewer = {0};
     assert_true(trust_pkcs12_render(set, &all));
-    set->entries[1]->findings |= TRUST_ODD_KEY;
+    set->entries[1]->findings |= TRUST_NOT_FOR_JAVA;
     assert_true(trust_pkcs12_render(set, &fewer));
     const struct trust_cert *cert = set->entries[1]->cert;
     assert_non_null(memmem(buf_span(&all).ptr, all.len, cert->der, cert->der_len));

@@ -12,16 +12,15 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
-#include "base/text.h"
 #include "tests/certmgr/scratch_dir.h"
 
-// A process that started `age_s` seconds after the boot.
-static void put_process(const struct scratch_dir *dir, const char *pid, const char *environ,
-                        size_t environ_len, long started_s) {
+// A process that started `started_s` seconds after the boot.
+static void put_process(const struct scratch_dir *dir, const char *pid, const char *environment,
+                        size_t environment_len, long started_s) {
     char name[64], text[256];
     scratch_dir_make(dir, pid);
     (void)snprintf(name, sizeof(name), "%s/environ", pid);
-    scratch_dir_rewrite(dir, name, span_of(environ, environ_len));
+    scratch_dir_rewrite(dir, name, span_of(environment, environment_len));
     (void)snprintf(name, sizeof(name), "%s/stat", pid);
     (void)snprintf(text, sizeof(text),
                    "%s (a) (b) S 1 1 1 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 %ld 1 1\n", pid,
@@ -29,8 +28,8 @@ static void put_process(const struct scratch_dir *dir, const char *pid, const ch
     scratch_dir_rewrite(dir, name, span_of_text(text));
 }
 
-#define PUT(dir, pid, environ, started)                                                            \
-    put_process((dir), (pid), (environ), sizeof(environ) - 1, (started))
+#define PUT(dir, pid, environment, started)                                                        \
+    put_process((dir), (pid), (environment), sizeof(environment) - 1, (started))
 
 static int64_t booted_ms(void) {
     struct timespec since;
@@ -50,7 +49,7 @@ static const struct trust_process_view *find(const struct trust_view *view, int 
 static void those_whose_environment_names_it(void **state) {
     struct scratch_dir *dir = *state;
     struct trust_view view = {.written_ms = booted_ms() + 5000};
-    text_copy(view.output, sizeof(view.output), "/run/trust");
+    (void)snprintf(view.output, sizeof(view.output), "/run/trust");
     PUT(dir, "100", "A=b\0SSL_CERT_FILE=/run/trust/ca-bundle.pem\0", 2);
     PUT(dir, "101", "SSL_CERT_DIR=/etc/ssl/certs:/run/trust/certs", 8);
     PUT(dir, "102", "SSL_CERT_FILE=/run/trust2/ca-bundle.pem\0X=/run/trust\0", 2);
@@ -70,7 +69,7 @@ static void those_whose_environment_names_it(void **state) {
 static void broken_files(void **state) {
     struct scratch_dir *dir = *state;
     struct trust_view view = {0};
-    text_copy(view.output, sizeof(view.output), "/run/trust");
+    (void)snprintf(view.output, sizeof(view.output), "/run/trust");
     PUT(dir, "200", "A=/run/trust/env\0", 2);
     scratch_dir_rewrite(dir, "200/stat", span_of_text("200 (x) S 1 2"));
     PUT(dir, "201", "A=/run/trust/env\0", 2);
