@@ -205,9 +205,31 @@ bool netaddr_prefix_parse(struct netaddr_prefix *out, struct span text, struct e
     return true;
 }
 
+// Without snprintf: this runs several times for every connection.
+static char *put_decimal(char *out, unsigned value) {
+    char digits[10];
+    size_t num = 0;
+    do {
+        digits[num++] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    while (num > 0) {
+        *out++ = digits[--num];
+    }
+    *out = '\0';
+    return out;
+}
+
+static void put_v4(char *out, const uint8_t *ip) {
+    for (size_t i = 0; i < V4_LEN; i++) {
+        out = put_decimal(out, ip[i]);
+        *out++ = i + 1 < V4_LEN ? '.' : '\0';
+    }
+}
+
 const char *netaddr_format_ip(const struct netaddr *addr, char out[NETADDR_TEXT_MAX]) {
     if (addr->family == NETADDR_V4) {
-        inet_ntop(AF_INET, addr->ip, out, NETADDR_TEXT_MAX);
+        put_v4(out, addr->ip);
     } else if (addr->family == NETADDR_V6) {
         inet_ntop(AF_INET6, addr->ip, out, NETADDR_TEXT_MAX);
         size_t len = strlen(out);
@@ -225,14 +247,20 @@ const char *netaddr_format(const struct netaddr *addr, char out[NETADDR_TEXT_MAX
         return netaddr_format_ip(addr, out);
     }
     bool v6 = addr->family == NETADDR_V6;
+    char *end = out;
     if (v6) {
-        *out = '[';
+        *end++ = '[';
     }
     char ip[NETADDR_TEXT_MAX];
     netaddr_format_ip(addr, ip);
     size_t len = strlen(ip);
-    memcpy(out + v6, ip, len);
-    snprintf(out + v6 + len, NETADDR_TEXT_MAX - v6 - len, "%s:%u", v6 ? "]" : "", addr->port);
+    memcpy(end, ip, len);
+    end += len;
+    if (v6) {
+        *end++ = ']';
+    }
+    *end++ = ':';
+    put_decimal(end, addr->port);
     return out;
 }
 

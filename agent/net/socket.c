@@ -171,6 +171,14 @@ void socket_notsent_lowat(int fd, int bytes) {
     set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, bytes);
 }
 
+ssize_t socket_send(int fd, const struct iovec *runs, size_t num) {
+    if (num == 1) {
+        return send(fd, runs->iov_base, runs->iov_len, MSG_NOSIGNAL);
+    }
+    struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)runs, .msg_iovlen = num};
+    return sendmsg(fd, &msg, MSG_NOSIGNAL);
+}
+
 size_t socket_unacknowledged(int fd) {
     int queued = 0;
     return ioctl(fd, SIOCOUTQ, &queued) == 0 && queued > 0 ? (size_t)queued : 0;

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
 
 #include "base/err.h"
 #include "base/netaddr.h"
@@ -43,6 +45,9 @@ void socket_keepalive(int fd, int idle_s, int interval_s, int count);
 void socket_user_timeout(int fd, int ms);
 // Bounds what the kernel queues unsent, so that late small writes stay near the front.
 void socket_notsent_lowat(int fd, int bytes);
+
+// send or sendmsg, whichever is cheaper; no SIGPIPE. What they return.
+ssize_t socket_send(int fd, const struct iovec *runs, size_t num);
 
 // Bytes written that the peer has not acknowledged; 0 when unknown.
 size_t socket_unacknowledged(int fd);

@@ -146,8 +146,8 @@ static bool send_once(struct tls_link *link, struct span *unsent) {
         {.iov_base = (void *)(uintptr_t)backlog.ptr, .iov_len = backlog.len},
         {.iov_base = (void *)(uintptr_t)unsent->ptr, .iov_len = unsent->len},
     };
-    struct msghdr msg = {.msg_iov = run, .msg_iovlen = 2};
-    ssize_t sent = sendmsg(link->fd, &msg, MSG_NOSIGNAL);
+    size_t first = backlog.len == 0 ? 1 : 0;
+    ssize_t sent = socket_send(link->fd, run + first, 2 - first);
     if (sent < 0) {
         return errno == EAGAIN || errno == EINTR;
     }

@@ -1,7 +1,7 @@
 #include "agent/tunnel/leg_stream.h"
 
-#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/check.h"
 
@@ -81,6 +81,23 @@ static void enough(struct leg *leg UNUSED) {
     // The tunnel reads, not the stream; what it has brought is bounded by the stream's window.
 }
 
+static void submit_status(struct leg_stream *self, int status) {
+    list_remove(&self->owed);
+    if (self->stream != NULL && !h2_stream_respond(self->stream, status)) {
+        self->failed = true;
+        self->leg.failure = CLOSE_NO_MEMORY;
+    }
+    if (self->tunnel != NULL) {
+        tunnel_mark_dirty(self->tunnel);
+    }
+}
+
+static void answer_owed(struct leg_stream *self) {
+    if (list_is_linked(&self->owed)) {
+        submit_status(self, 200);
+    }
+}
+
 static enum leg_status write_runs(struct leg *leg, const struct leg_runs *runs, size_t *taken) {
     struct leg_stream *self = self_of(leg);
     *taken = 0;
@@ -91,6 +108,7 @@ static enum leg_status write_runs(struct leg *leg, const struct leg_runs *runs, 
     if (self->stream == NULL) {
         return leg_fail(leg, CLOSE_PEER_RESET);
     }
+    answer_owed(self);
     for (int i = 0; i < runs->num; i++) {
         size_t n = h2_stream_write(self->stream, runs->run[i].iov_base, runs->run[i].iov_len);
         *taken += n;
@@ -114,6 +132,7 @@ static bool is_full(struct leg *leg) {
 
 static enum leg_status finish(struct leg *leg) {
     struct leg_stream *self = self_of(leg);
+    answer_owed(self);
     if (self->stream != NULL) {
         h2_stream_end(self->stream);
         tunnel_mark_dirty(self->tunnel);
@@ -143,6 +162,7 @@ static void detach(struct leg_stream *self) {
     }
     list_remove(&self->node);
     list_remove(&self->touched);
+    list_remove(&self->owed);
     held_fini(&self->held);
     self->fresh = NULL;
     self->stream = NULL;
@@ -216,7 +236,8 @@ bool leg_stream_open(struct leg_stream *self, struct tunnel *tunnel, const struc
     char from[NETADDR_TEXT_MAX];
     char forwarded[NETADDR_TEXT_MAX + 8];
     netaddr_format(target, authority);
-    snprintf(forwarded, sizeof(forwarded), "for=\"%s\"", netaddr_format(source, from));
+    char *end = stpcpy(stpcpy(forwarded, "for=\""), netaddr_format(source, from));
+    stpcpy(end, "\"");
     init(self, tunnel, owner);
     self->stream = h2_session_connect(tunnel->session, authority, forwarded, self);
     if (self->stream == NULL) {
@@ -235,18 +256,36 @@ void leg_stream_adopt(struct leg_stream *self, struct tunnel *tunnel, struct h2_
 }
 
 void leg_stream_respond(struct leg_stream *self, int status) {
-    if (self->stream != NULL && !h2_stream_respond(self->stream, status)) {
-        self->failed = true;
-        self->leg.failure = CLOSE_NO_MEMORY;
+    if (status == 200 && self->stream != NULL) {
+        list_append(&self->tunnel->env->owed, &self->owed);
+        return;
     }
-    if (self->tunnel != NULL) {
-        tunnel_mark_dirty(self->tunnel);
-    }
+    submit_status(self, status);
     if (status != 200) {
         if (self->stream != NULL) {
             h2_stream_set_arg(self->stream, NULL);
         }
         detach(self);
+    }
+}
+
+void leg_stream_answer_early(struct tunnel_env *env) {
+    LIST_FOR_EACH(&env->owed, it) {
+        struct leg_stream *self = LIST_ENTRY(it, struct leg_stream, owed);
+        if (!self->fed) {
+            submit_status(self, 200);
+        }
+    }
+    if (!list_is_empty(&env->owed) && !ev_is_active(&env->answer)) {
+        ev_timer_set(&env->answer, TUNNEL_ANSWER_MS / 1e3, 0);
+        ev_timer_start(env->loop, &env->answer);
+    }
+}
+
+void leg_stream_on_answer_time(struct ev_loop *loop UNUSED, ev_timer *timer, int events UNUSED) {
+    struct tunnel_env *env = timer->data;
+    while (!list_is_empty(&env->owed)) {
+        submit_status(LIST_ENTRY(env->owed.head.next, struct leg_stream, owed), 200);
     }
 }
 
@@ -263,6 +302,7 @@ void leg_stream_on_data(void *arg, struct span bytes) {
     if (bytes.len == 0) {
         return;
     }
+    self->fed = true;
     if (self->fresh == NULL) {
         self->fresh = borrow_runs(self->tunnel->env);
     }

@@ -27,6 +27,9 @@ void tunnel_env_init(struct tunnel_env *env) {
     list_init(&env->settling);
     list_init(&env->dead);
     list_init(&env->handshaking);
+    list_init(&env->owed);
+    ev_timer_init(&env->answer, leg_stream_on_answer_time, TUNNEL_ANSWER_MS / 1e3, 0);
+    env->answer.data = env;
 }
 
 void tunnel_count(struct tunnel *tunnel, enum metric outbound, enum metric inbound, int64_t by) {
@@ -260,6 +263,7 @@ static void settle(struct tunnel *tunnel) {
 }
 
 void tunnel_env_end_turn(struct tunnel_env *env) {
+    leg_stream_answer_early(env);
     // A wake may dirty a tunnel again; a few rounds settle everything that does not need I/O.
     for (int round = 0; round < 8 && !list_is_empty(&env->dirty); round++) {
         LIST_FOR_EACH(&env->dirty, it) {

@@ -16,6 +16,7 @@
 #define TUNNEL_DELIVERY_POLL_MS 20
 #define TUNNEL_IDLE_MS (5 * 60 * 1000)
 #define TUNNEL_CONGESTED_MS 10
+#define TUNNEL_ANSWER_MS 10               // how long a 200 waits for the application's first bytes
 #define TUNNEL_OVERFLOW_MAX (1024 * 1024) // control frames that a peer does not read
 
 enum tunnel_state {

@@ -48,6 +48,8 @@ struct tunnel_env {
     struct list settling;    // whose output was flushed in this turn
     struct list dead;        // to be freed at the end of the turn
     struct list handshaking; // server side, oldest first
+    struct list owed;        // streams' legs whose 200 waits for the application's first bytes
+    ev_timer answer;         // not for long
     size_t num_handshaking;
     uint64_t next_id;
     uint64_t id_step;

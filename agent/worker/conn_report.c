@@ -39,6 +39,9 @@ static void write_line(const struct conn *conn, const struct peer *peer) {
     struct log_line line;
     char text[NETADDR_TEXT_MAX];
     log_begin(&line, level, "connection_closed");
+    if (!line.enabled) {
+        return; // what would be written has its price
+    }
     log_text(&line, "direction", direction_name(conn_direction(conn)));
     log_text(&line, "reason", close_reason_name(conn->reason));
     log_text(&line, "src", netaddr_format(&conn->source, text));
