@@ -18,8 +18,8 @@ BULK = bytes(MIB)
 # Measured, and what is allowed: how a transfer falls into pieces depends on who is faster.
 CALLS_PER_MIB = 16  # 9.6 to 10.8
 CALLS_PER_CONNECTION = {"client": 19, "server": 20}  # 15.7; 16.6
-# 0.4: what a full socket did not take is kept on the heap, and a control frame now and then. Nothing
-# for the bytes themselves: that would be 64 and more.
+# 0.4: what a full socket did not take waits on the heap, and a control frame now and then. Nothing
+# for the bytes themselves, which would be 64 and more.
 ALLOCATIONS_PER_MIB = 4
 ALLOCATIONS_PER_CONNECTION = {"client": 9, "server": 13}  # 6.0; 9.0
 BYTES_PER_IDLE_CONNECTION = 2048  # each side: 1348
