@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/tunnel/leg_stream_internal.h"
 #include "base/check.h"
 
 static struct leg_stream *self_of(struct leg *leg) {
@@ -81,23 +82,6 @@ static void enough(struct leg *leg UNUSED) {
     // The tunnel reads, not the stream; what it has brought is bounded by the stream's window.
 }
 
-static void submit_status(struct leg_stream *self, int status) {
-    list_remove(&self->owed);
-    if (self->stream != NULL && !h2_stream_respond(self->stream, status)) {
-        self->failed = true;
-        self->leg.failure = CLOSE_NO_MEMORY;
-    }
-    if (self->tunnel != NULL) {
-        tunnel_mark_dirty(self->tunnel);
-    }
-}
-
-static void answer_owed(struct leg_stream *self) {
-    if (list_is_linked(&self->owed)) {
-        submit_status(self, 200);
-    }
-}
-
 static enum leg_status write_runs(struct leg *leg, const struct leg_runs *runs, size_t *taken) {
     struct leg_stream *self = self_of(leg);
     *taken = 0;
@@ -108,7 +92,7 @@ static enum leg_status write_runs(struct leg *leg, const struct leg_runs *runs, 
     if (self->stream == NULL) {
         return leg_fail(leg, CLOSE_PEER_RESET);
     }
-    answer_owed(self);
+    leg_stream_answer_owed(self);
     for (int i = 0; i < runs->num; i++) {
         size_t n = h2_stream_write(self->stream, runs->run[i].iov_base, runs->run[i].iov_len);
         *taken += n;
@@ -132,7 +116,7 @@ static bool is_full(struct leg *leg) {
 
 static enum leg_status finish(struct leg *leg) {
     struct leg_stream *self = self_of(leg);
-    answer_owed(self);
+    leg_stream_answer_owed(self);
     if (self->stream != NULL) {
         h2_stream_end(self->stream);
         tunnel_mark_dirty(self->tunnel);
@@ -155,7 +139,7 @@ static void count_open(struct tunnel *tunnel, int64_t by) {
     counter_add(&tunnel->env->counters->metrics[METRIC_STREAMS_OPEN], by);
 }
 
-static void detach(struct leg_stream *self) {
+void leg_stream_detach(struct leg_stream *self) {
     if (self->tunnel != NULL) {
         count_open(self->tunnel, -1);
         give_runs_back(self->tunnel->env, self->fresh);
@@ -175,7 +159,7 @@ static void end_stream(struct leg_stream *self, uint32_t error) {
         h2_stream_reset(self->stream, error);
         tunnel_mark_dirty(self->tunnel);
     }
-    detach(self);
+    leg_stream_detach(self);
 }
 
 static void reset(struct leg *leg) {
@@ -188,7 +172,7 @@ static void close_leg(struct leg *leg) {
     struct leg_stream *self = self_of(leg);
     if (self->stream != NULL && self->peer_ended) {
         h2_stream_set_arg(self->stream, NULL);
-        detach(self);
+        leg_stream_detach(self);
         return;
     }
     end_stream(self, H2_CANCEL);
@@ -241,7 +225,7 @@ bool leg_stream_open(struct leg_stream *self, struct tunnel *tunnel, const struc
     init(self, tunnel, owner);
     self->stream = h2_session_connect(tunnel->session, authority, forwarded, self);
     if (self->stream == NULL) {
-        detach(self);
+        leg_stream_detach(self);
         return false;
     }
     tunnel_mark_dirty(tunnel);
@@ -253,40 +237,6 @@ void leg_stream_adopt(struct leg_stream *self, struct tunnel *tunnel, struct h2_
     init(self, tunnel, owner);
     self->stream = stream;
     h2_stream_set_arg(stream, self);
-}
-
-void leg_stream_respond(struct leg_stream *self, int status) {
-    if (status == 200 && self->stream != NULL) {
-        list_append(&self->tunnel->env->owed, &self->owed);
-        return;
-    }
-    submit_status(self, status);
-    if (status != 200) {
-        if (self->stream != NULL) {
-            h2_stream_set_arg(self->stream, NULL);
-        }
-        detach(self);
-    }
-}
-
-void leg_stream_answer_early(struct tunnel_env *env) {
-    LIST_FOR_EACH(&env->owed, it) {
-        struct leg_stream *self = LIST_ENTRY(it, struct leg_stream, owed);
-        if (!self->fed) {
-            submit_status(self, 200);
-        }
-    }
-    if (!list_is_empty(&env->owed) && !ev_is_active(&env->answer)) {
-        ev_timer_set(&env->answer, TUNNEL_ANSWER_MS / 1e3, 0);
-        ev_timer_start(env->loop, &env->answer);
-    }
-}
-
-void leg_stream_on_answer_time(struct ev_loop *loop UNUSED, ev_timer *timer, int events UNUSED) {
-    struct tunnel_env *env = timer->data;
-    while (!list_is_empty(&env->owed)) {
-        submit_status(LIST_ENTRY(env->owed.head.next, struct leg_stream, owed), 200);
-    }
 }
 
 void leg_stream_on_status(void *arg, int status) {

@@ -40,7 +40,7 @@ TESTED_ELSEWHERE = [
     (r"certmgr/trust/trust_set\.c", "tests/trust/trust_builder_test.c"),
     (r"certmgr/trust/trust_(pkcs12|jks)\.c", "tests/trust/trust_java_test.c"),
     (r"certmgr/trust/trust_dir\.c", "tests/trust/trust_store_test.c"),
-    (r"agent/tls/tls_link\.c|agent/tunnel/(leg_stream|pool)\.c", "tests/tunnel/tunnel_test.c"),
+    (r"agent/tls/tls_link\.c|agent/tunnel/(leg_stream\w*|pool)\.c", "tests/tunnel/tunnel_test.c"),
     # Wiring of a whole agent: tested through the program.
     (r"agent/command/intercept\.c", "tests/e2e/test_intercept.py"),
     (r"agent/main\.c|agent/command/agent\.c|agent/control/control\w*\.c|agent/relay/leg_tls\.c|"
