@@ -145,7 +145,7 @@ static void log_report(const struct trust_view *before, const struct trust_keepe
         log_problems(before->set, view->set);
         log_differences(before->set, view->set);
     }
-    if (report->changed) {
+    if (report->changed && view->set != NULL) {
         log_written(view);
         log_stale(view);
     }

@@ -142,8 +142,8 @@ static bool is_ascii(const char *text) {
     return *text == '\0';
 }
 
-static bool is_taken(struct trust_builder *builder, char *alias) {
-    struct trust_entry key = {.alias = alias};
+static bool is_taken(struct trust_builder *builder, const char *alias) {
+    struct trust_entry key = {.alias = (char *)(uintptr_t)alias}; // only compared
     return tfind(&key, &builder->by_alias, compare_aliases) != NULL;
 }
 

@@ -190,24 +190,38 @@ bool trust_walk(const char *source, const struct trust_walk_sink *sink) {
 #define FNV_START UINT64_C(0xcbf29ce484222325)
 #define FNV_PRIME UINT64_C(0x100000001b3)
 
-static void mix(uint64_t *hash, const void *bytes, size_t len) {
-    for (size_t i = 0; i < len; i++) {
-        *hash = (*hash ^ ((const uint8_t *)bytes)[i]) * FNV_PRIME;
+static void mix_byte(uint64_t *hash, uint8_t byte) {
+    *hash = (*hash ^ byte) * FNV_PRIME;
+}
+
+static void mix_text(uint64_t *hash, const char *text) {
+    for (; *text != '\0'; text++) {
+        mix_byte(hash, (uint8_t)*text);
+    }
+    mix_byte(hash, 0);
+}
+
+static void mix_number(uint64_t *hash, uint64_t number) {
+    for (unsigned bit = 0; bit < 64; bit += 8) {
+        mix_byte(hash, (uint8_t)(number >> bit));
     }
 }
 
 static bool stamp_file(void *arg, const char *path) {
     struct file_stamp stamp = file_watch_stamp(path);
-    int64_t parts[] = {stamp.error, (int64_t)stamp.device, (int64_t)stamp.inode,
-                       stamp.size,  stamp.modified_ns,     stamp.changed_ns};
-    mix(arg, path, strlen(path) + 1);
-    mix(arg, parts, sizeof(parts));
+    mix_text(arg, path);
+    mix_number(arg, (uint64_t)stamp.error);
+    mix_number(arg, stamp.device);
+    mix_number(arg, stamp.inode);
+    mix_number(arg, (uint64_t)stamp.size);
+    mix_number(arg, (uint64_t)stamp.modified_ns);
+    mix_number(arg, (uint64_t)stamp.changed_ns);
     return true;
 }
 
 static bool stamp_skipped(void *arg, const char *path, const char *why) {
-    mix(arg, path, strlen(path) + 1);
-    mix(arg, why, strlen(why) + 1);
+    mix_text(arg, path);
+    mix_text(arg, why);
     return true;
 }
 
