@@ -26,6 +26,9 @@ static void identity(void *arg UNUSED, struct identity_view *out) {
 static void reload(void *arg UNUSED, struct reload_view *out UNUSED) {
 }
 
+static void trust(void *arg UNUSED, struct trust_view *out UNUSED) {
+}
+
 static size_t readiness(void *arg UNUSED, struct readiness out[READINESS_MAX] UNUSED) {
     return 0;
 }
@@ -55,8 +58,19 @@ static bool forget(void *arg, const struct netaddr *address) {
 
 static void answer(const struct http_message *message, enum routes_port port) {
     struct agent agent = {.config = {.status = {.quit = true}}};
-    struct routes routes = {.backend = {&agent, collect, sum_counters, identity, reload, readiness,
-                                        is_alive, config, rotate, drain, drain, forget}};
+    struct routes routes = {.backend = {.arg = &agent,
+                                        .collect = collect,
+                                        .sum_counters = sum_counters,
+                                        .identity = identity,
+                                        .reload = reload,
+                                        .trust = trust,
+                                        .readiness = readiness,
+                                        .is_alive = is_alive,
+                                        .config = config,
+                                        .rotate = rotate,
+                                        .drain = drain,
+                                        .quit = drain,
+                                        .forget = forget}};
     struct http_request request = {.head = http_message_head(message), .port = port};
     struct http_response response = {0};
     CHECK(netaddr_parse_ip(&request.peer, span_of_text("127.0.0.1"), NULL));
