@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "agent/config/config.h"
+#include "agent/edge/edge_set.h"
 #include "base/buf.h"
 
 enum { EXIT_GOOD = 0, EXIT_INPUT = 1, EXIT_USAGE = 2 };
@@ -49,11 +50,15 @@ int check_run(int argc, char **argv) {
     struct buf errors = {0};
     struct buf warnings = {0};
     OWNED(config_unref) struct config *config = config_load(path, &errors, &warnings);
+    struct edge_load how = {
+        .name = path, .expiry = EDGE_EXPIRY_REFUSES, .errors = &errors, .warnings = &warnings};
+    OWNED(edge_set_unref)
+    struct edge_set *edges = config == NULL ? NULL : edge_set_load(config, &how);
     print(stderr, &errors);
     print(stderr, &warnings);
     buf_fini(&errors);
     buf_fini(&warnings);
-    if (config == NULL) {
+    if (edges == NULL) {
         return EXIT_INPUT;
     }
     printf("%s: ok\n", path);

@@ -28,8 +28,12 @@ OWN_DEFINE(struct config, config_unref)
 const char *outbound_tls_name(enum outbound_tls tls);          // "mesh", ...
 const char *identity_source_name(enum identity_source source); // "workloadApi", ...
 
+const char *inbound_tls_mode_name(enum inbound_tls_mode mode); // "required"; "" to follow the mode
+
 // The entry for `port` in inbound.ports, or NULL.
 const struct inbound_port *config_inbound_port(const struct config *config, uint16_t port);
+// TLS of direct connections ends at the port: not with appTls passthrough.
+bool config_port_terminates(const struct inbound_port *port);
 bool port_list_contains(const struct port_list *list, uint16_t port);
 bool prefix_list_contains(const struct prefix_list *list, const struct netaddr *addr);
 // True when `port` is one the agent itself listens on: tunnel, redirect, status or health.

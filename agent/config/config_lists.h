@@ -35,7 +35,4 @@ struct address_list {
 
 enum outbound_tls { OUTBOUND_MESH, OUTBOUND_MUTUAL, OUTBOUND_PASSTHROUGH, OUTBOUND_DENY };
 
-// What happens to direct (non-tunnel) connections to a port.
-enum inbound_tls_mode { INBOUND_FOLLOW_MODE, INBOUND_DISABLED, INBOUND_TUNNEL_ONLY };
-
 #endif

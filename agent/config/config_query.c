@@ -29,6 +29,24 @@ const char *identity_source_name(enum identity_source source) {
     return "unknown";
 }
 
+const char *inbound_tls_mode_name(enum inbound_tls_mode mode) {
+    switch (mode) {
+    case INBOUND_FOLLOW_MODE:
+        break;
+    case INBOUND_DISABLED:
+        return "disabled";
+    case INBOUND_TUNNEL_ONLY:
+        return "tunnelOnly";
+    case INBOUND_PERMISSIVE:
+        return "permissive";
+    case INBOUND_REQUIRED:
+        return "required";
+    case INBOUND_PEERS_ONLY:
+        return "peersOnly";
+    }
+    return "";
+}
+
 const struct inbound_port *config_inbound_port(const struct config *config, uint16_t port) {
     for (size_t i = 0; i < config->inbound.num_ports; i++) {
         if (config->inbound.ports[i].port == port) {
@@ -36,6 +54,10 @@ const struct inbound_port *config_inbound_port(const struct config *config, uint
         }
     }
     return NULL;
+}
+
+bool config_port_terminates(const struct inbound_port *port) {
+    return port->tls_mode >= INBOUND_PERMISSIVE && port->edge.app_tls != APP_TLS_PASSTHROUGH;
 }
 
 bool port_list_contains(const struct port_list *list, uint16_t port) {

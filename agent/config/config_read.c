@@ -102,12 +102,16 @@ static bool read_item(const struct option_row *row, struct yaml_tree_node *node,
     if (row->type != OPTION_SECTION) {
         return read_scalar(row, node, item, report);
     }
-    if (node->kind != YAML_TREE_MAPPING) {
-        return !node->is_bad && refuse_kind(row, node, "a list of mappings", report);
-    }
     if (row->section->line_offset != 0) {
         memcpy((char *)item + row->section->line_offset, &node->place.line,
                sizeof node->place.line);
+    }
+    if (row->section->scalar_key != NULL && node->kind == YAML_TREE_SCALAR) {
+        const struct option_row *only = options_find(row->section, row->section->scalar_key);
+        return read_scalar(only, node, options_field(only, item), report);
+    }
+    if (node->kind != YAML_TREE_MAPPING) {
+        return !node->is_bad && refuse_kind(row, node, "a list of mappings", report);
     }
     return config_read_section(row->section, node, item, report);
 }

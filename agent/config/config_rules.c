@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "agent/config/config.h"
+#include "agent/config/edge_rules.h"
 #include "agent/config/identity_rules.h"
 #include "agent/config/listeners.h"
 #include "agent/config/trust_rules.h"
@@ -163,6 +164,7 @@ static void check_port(const struct scene *scene, size_t index, const struct yam
                    "port: %u is a port of the agent itself, not of the application", port->port);
     }
     check_deliver(scene, port, item);
+    edge_rules_check(port, item, scene->report);
     bool refuses = port->tls_mode == INBOUND_TUNNEL_ONLY ||
                    (port->tls_mode == INBOUND_FOLLOW_MODE && config->inbound.strict);
     if (port->has_listen && refuses) {

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/config/config_edge.h"
 #include "agent/config/config_identity.h"
 #include "agent/config/config_lists.h"
 #include "agent/config/config_status.h"
@@ -61,6 +62,7 @@ struct inbound_port {
     bool has_listen;
     struct netaddr listen;
     enum inbound_tls_mode tls_mode;
+    struct edge_options edge; // where TLS ends at the port
     unsigned line;
 };
 

@@ -43,6 +43,7 @@ struct option_row {
     bool is_list;
     bool is_required;
     bool takes_lines;     // the text may have several lines (`|`)
+    bool is_hidden;       // a mistake is reported without the text: it may be a secret
     bool can_be_off;      // "" and [] mean: not there, whatever the default
     size_t offset;        // of the value, or of a list's items, in the section's object
     size_t size;          // of the value, or of one item; 0: the row has no field of its own
@@ -62,6 +63,7 @@ struct option_row {
 struct option_section {
     const struct option_row *rows; // a row without key ends them
     size_t line_offset;            // of an unsigned that takes the line of a list's item
+    const char *scalar_key;        // a scalar instead of the mapping is the value of this key
 };
 
 extern const struct option_section options_root;

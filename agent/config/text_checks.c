@@ -220,3 +220,26 @@ bool text_checks_host_port(struct span text, struct err *err) {
     return is_port(span_after(text, host_len + 1)) ||
            ERR_SET(err, ERR_INPUT, "its port is not a number from 1 to 65535");
 }
+
+bool text_checks_server_name(struct span text, struct err *err) {
+    bool any = span_equal_text(text, "*");
+    bool wild = text.len > 2 && text.ptr[0] == '*' && text.ptr[1] == '.';
+    return any || text_checks_dns_name(wild ? span_after(text, 2) : text, NULL) ||
+           ERR_SET(err, ERR_INPUT, "it is neither a DNS name, nor \"*.\" and one, nor \"*\"");
+}
+
+static bool is_variable(struct span name) {
+    bool ok = name.len > 0 && !is_digit(name.ptr[0]);
+    for (size_t i = 0; ok && i < name.len; i++) {
+        ok = is_alnum(name.ptr[i]) || name.ptr[i] == '_';
+    }
+    return ok;
+}
+
+bool text_checks_secret_ref(struct span text, struct err *err) {
+    bool env = text.len > 4 && memcmp(text.ptr, "env:", 4) == 0;
+    bool file = text.len > 5 && memcmp(text.ptr, "file:", 5) == 0;
+    return (env && is_variable(span_after(text, 4))) ||
+           (file && text_checks_path(span_after(text, 5), NULL)) ||
+           ERR_SET(err, ERR_INPUT, "a passphrase is named by env:NAME or file:/PATH, not given");
+}

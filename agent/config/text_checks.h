@@ -37,6 +37,10 @@ bool text_checks_request_path(struct span text, struct err *err) MUST_USE;
 bool text_checks_header(struct span text, struct err *err) MUST_USE;
 // A DNS name or an IP address, without brackets or port.
 bool text_checks_host(struct span text, struct err *err) MUST_USE;
+// A DNS name, "*." and one, or "*": what a client may ask for by SNI.
+bool text_checks_server_name(struct span text, struct err *err) MUST_USE;
+// "env:NAME" or "file:PATH": where a secret is, never the secret itself.
+bool text_checks_secret_ref(struct span text, struct err *err) MUST_USE;
 // "name:port", "1.2.3.4:port" or "[::1]:port".
 bool text_checks_host_port(struct span text, struct err *err) MUST_USE;
 

@@ -188,6 +188,9 @@ static bool read_text(const struct reading *reading, void *field) {
         return refuse(reading, "must not be empty");
     }
     if (reading->row->check != NULL && !reading->row->check(text_of(reading), &err)) {
+        if (reading->row->is_hidden) {
+            return refuse(reading, err.msg);
+        }
         char excerpt[REPORT_EXCERPT_MAX];
         report_add(reading->report, REPORT_ERROR, reading->node->place, "%s: \"%s\": %s",
                    reading->row->key, report_excerpt(reading->node->text, excerpt), err.msg);

@@ -19,7 +19,7 @@ static struct worker_orders *new_orders(struct control *control) {
         return NULL;
     }
     enum identity_state state = identity_store_state(control->store, clock_wall_s());
-    orders->snapshot = snapshot_new(control->config, control->context, state);
+    orders->snapshot = snapshot_new(control->config, control->context, state, control->edges);
     if (orders->snapshot == NULL) {
         return NULL;
     }
@@ -135,6 +135,21 @@ static void print(const struct buf *text) {
     }
 }
 
+static bool load_edges(struct control *control) {
+    struct buf errors = {0};
+    struct buf warnings = {0};
+    struct edge_load how = {.name = control->config_path,
+                            .expiry = EDGE_EXPIRY_WARNS,
+                            .errors = &errors,
+                            .warnings = &warnings};
+    control->edges = edge_set_load(control->config, &how);
+    print(&warnings);
+    print(&errors);
+    buf_fini(&warnings);
+    buf_fini(&errors);
+    return control->edges != NULL;
+}
+
 static bool load(struct control *control, struct err *err) {
     struct buf errors = {0};
     struct buf warnings = {0};
@@ -146,6 +161,11 @@ static bool load(struct control *control, struct err *err) {
     if (control->config == NULL) {
         return ERR_SET(err, ERR_INPUT, "the configuration %s has mistakes; nothing was started",
                        control->config_path);
+    }
+    if (!load_edges(control)) {
+        return ERR_SET(err, ERR_INPUT,
+                       "inbound.ports names certificates that cannot be used; "
+                       "nothing was started");
     }
     log_set_level(control->config->log_level);
     log_set_format(control->config->log_format);
@@ -269,6 +289,7 @@ void control_free(struct control *control) {
     listener_set_unref(control->listeners);
     destinations_free(control->shared.destinations);
     refusals_free(control->shared.refusals);
+    edge_set_unref(control->edges);
     config_unref(control->config);
     if (control->loop != NULL) {
         ev_loop_destroy(control->loop);

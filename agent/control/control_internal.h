@@ -34,6 +34,7 @@ struct control {
     struct ev_loop *loop;
     char *config_path;
     struct config *config;
+    struct edge_set *edges; // of `config`
     struct reload_view reload;
 
     struct intake *intake;       // the identity source that runs

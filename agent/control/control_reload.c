@@ -30,6 +30,7 @@ static void refuse(struct control *control, struct span why) {
 // What a reload changes.
 struct next {
     struct config *config;
+    struct edge_set *edges;
     struct listener_set *listeners;
     struct tls_context *context; // NULL without an identity
 };
@@ -37,6 +38,7 @@ struct next {
 static void next_free(struct next *next) {
     tls_context_unref(next->context);
     listener_set_unref(next->listeners);
+    edge_set_unref(next->edges);
     config_unref(next->config);
 }
 
@@ -76,11 +78,26 @@ static bool prepare(struct control *control, struct next *next, struct err *err)
 
 static void swap(struct control *control, struct next *next) {
     struct next old = {
-        .config = control->config, .listeners = control->listeners, .context = control->context};
+        .config = control->config,
+        .edges = control->edges,
+        .listeners = control->listeners,
+        .context = control->context,
+    };
     control->config = next->config;
+    control->edges = next->edges;
     control->listeners = next->listeners;
     control->context = next->context;
     *next = old;
+}
+
+static void load_edges(const struct control *control, struct next *next, struct buf *errors,
+                       struct buf *warnings) {
+    struct edge_load how = {.name = control->config_path,
+                            .before = control->edges,
+                            .expiry = EDGE_EXPIRY_REFUSES,
+                            .errors = errors,
+                            .warnings = warnings};
+    next->edges = next->config == NULL ? NULL : edge_set_load(next->config, &how);
 }
 
 void control_reload(struct control *control) {
@@ -91,9 +108,10 @@ void control_reload(struct control *control) {
     struct buf errors = {0};
     struct buf warnings = {0};
     struct next next = {.config = config_load(control->config_path, &errors, &warnings)};
+    load_edges(control, &next, &errors, &warnings);
     struct err err = {0};
     log_lines(LOG_WARN, "configuration", buf_span(&warnings));
-    if (next.config == NULL) {
+    if (next.edges == NULL) {
         refuse(control, buf_span(&errors));
     } else if (!prepare(control, &next, &err)) {
         refuse(control, span_of_text(err.msg));

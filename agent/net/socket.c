@@ -199,3 +199,42 @@ void socket_close(int fd) {
         close(fd); // never retried: Linux frees the descriptor even on EINTR
     }
 }
+
+int socket_peek(int fd) {
+    uint8_t byte = 0;
+    ssize_t got = recv(fd, &byte, 1, MSG_PEEK);
+    if (got > 0) {
+        return byte;
+    }
+    if (got == 0) {
+        return SOCKET_PEEK_END;
+    }
+    return errno == EAGAIN || errno == EINTR ? SOCKET_PEEK_AGAIN : SOCKET_PEEK_FAILED;
+}
+
+enum socket_outcome socket_read(int fd, void *out, size_t len, size_t *got) {
+    ssize_t n = recv(fd, out, len, 0);
+    if (n > 0) {
+        *got = (size_t)n;
+        return SOCKET_OK;
+    }
+    return n < 0 && (errno == EAGAIN || errno == EINTR) ? SOCKET_AGAIN : SOCKET_FAILED;
+}
+
+enum socket_outcome socket_drop(int fd, size_t *left) {
+    uint8_t bytes[4096];
+    while (*left > 0) {
+        size_t got = 0;
+        enum socket_outcome outcome =
+            socket_read(fd, bytes, *left < sizeof(bytes) ? *left : sizeof(bytes), &got);
+        if (outcome != SOCKET_OK) {
+            return outcome;
+        }
+        *left -= got;
+    }
+    return SOCKET_FAILED;
+}
+
+bool socket_send_whole(int fd, struct span bytes) {
+    return send(fd, bytes.ptr, bytes.len, MSG_NOSIGNAL) == (ssize_t)bytes.len;
+}

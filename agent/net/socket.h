@@ -11,6 +11,8 @@
 
 #include "base/err.h"
 #include "base/netaddr.h"
+#include "base/own.h"
+#include "base/span.h"
 
 // A listener with SO_REUSEADDR, TCP_NODELAY and, when `shared`, SO_REUSEPORT; IPv6 listeners are
 // v6-only. -1 with the sentence ("cannot listen on 1.2.3.4:80: ...") on error.
@@ -48,6 +50,16 @@ void socket_notsent_lowat(int fd, int bytes);
 
 // send or sendmsg, whichever is cheaper; no SIGPIPE. What they return.
 ssize_t socket_send(int fd, const struct iovec *runs, size_t num);
+// The first byte that waits (0..255), which stays where it is.
+enum { SOCKET_PEEK_AGAIN = -1, SOCKET_PEEK_END = -2, SOCKET_PEEK_FAILED = -3 };
+int socket_peek(int fd);
+// Reads at most `len` bytes, `*got` > 0 on SOCKET_OK. SOCKET_FAILED: the end, or broken.
+enum socket_outcome socket_read(int fd, void *out, size_t len, size_t *got);
+// Reads and drops what has come, at most `*left` bytes in all. SOCKET_FAILED: the end, broken, or
+// `*left` is used up.
+enum socket_outcome socket_drop(int fd, size_t *left);
+// Sends all of it at once, or says false.
+bool socket_send_whole(int fd, struct span bytes) MUST_USE;
 
 // Bytes written that the peer has not acknowledged; 0 when unknown.
 size_t socket_unacknowledged(int fd);

@@ -81,7 +81,9 @@ struct refusal_view {
     enum close_reason reason;
     struct netaddr source, destination;
     char peer_id[256];
-    char detail[256]; // one sentence with what was attempted and expected
+    char peer_subject[256]; // as the certificate claims it, of TLS that ends at a port
+    char rule[64];          // that refused; a key of inbound.ports[] or a rule's name; "" for none
+    char detail[256];       // one sentence with what was attempted and expected
 };
 
 struct view { // growing arrays; view_fini frees them

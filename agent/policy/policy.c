@@ -105,6 +105,10 @@ enum inbound_action policy_inbound_direct_decide(const struct config *config, ui
         return INBOUND_PASS;
     case INBOUND_TUNNEL_ONLY:
         return INBOUND_REFUSE;
+    case INBOUND_PERMISSIVE:
+    case INBOUND_REQUIRED:
+    case INBOUND_PEERS_ONLY:
+        return INBOUND_LOOK;
     case INBOUND_FOLLOW_MODE:
         break;
     }

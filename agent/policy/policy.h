@@ -46,7 +46,11 @@ struct authorization_decision policy_authorize(const struct config *config,
                                                const struct spiffe_id *peer,
                                                const struct netaddr *source, uint16_t port);
 
-enum inbound_action { INBOUND_PASS, INBOUND_REFUSE };
+enum inbound_action {
+    INBOUND_PASS,
+    INBOUND_REFUSE,
+    INBOUND_LOOK, // the port's tlsMode decides by the first byte
+};
 
 // A direct (non-tunnel) connection to `port`.
 enum inbound_action policy_inbound_direct_decide(const struct config *config, uint16_t port);

@@ -176,3 +176,10 @@ void leg_socket_init(struct leg_socket *self, const struct leg_socket_setup *set
     ev_io_set(&self->io, setup->fd, 0);
     self->io.data = self;
 }
+
+int leg_socket_release(struct leg_socket *self) {
+    let_go(self);
+    int fd = self->fd;
+    self->fd = -1;
+    return fd;
+}

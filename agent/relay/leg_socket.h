@@ -6,6 +6,7 @@
 
 #include "agent/relay/held.h"
 #include "agent/relay/leg.h"
+#include "base/own.h"
 
 // Where sockets are read into: one per worker. Bytes live there only within a turn. The size is 16
 // of the frames that a tunnel makes of them (H2_DATA_MAX), so that bulk leaves no small one behind.
@@ -40,6 +41,8 @@ struct leg_socket_setup {
     void (*wake)(void *arg);
     void *arg;
 };
+// Lets the descriptor go, which is then the caller's; the leg is done.
+int leg_socket_release(struct leg_socket *leg) MUST_USE;
 void leg_socket_init(struct leg_socket *leg, const struct leg_socket_setup *setup);
 
 #endif

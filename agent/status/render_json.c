@@ -16,14 +16,13 @@ struct object {
 };
 
 static struct object object_begin(void) {
-    struct object o = {.json = json_object()};
-    o.fine = o.json != NULL;
-    return o;
+    json_t *json = json_object();
+    return (struct object){.json = json, .fine = json != NULL};
 }
 
 // Steals `value`; NULL fails the object.
 static void put(struct object *o, const char *key, json_t *value) {
-    o->fine = json_object_set_new(o->json, key, value) == 0 && o->fine;
+    o->fine &= json_object_set_new(o->json, key, value) == 0;
 }
 
 // The finished object, or NULL.
@@ -66,10 +65,9 @@ static json_t *number(uint64_t value) {
 
 static json_t *address(const struct netaddr *addr) {
     char out[NETADDR_TEXT_MAX];
-    if (addr->family == NETADDR_NONE) {
-        return json_null();
-    }
-    return json_string(addr->port == 0 ? netaddr_format_ip(addr, out) : netaddr_format(addr, out));
+    bool none = addr->family == NETADDR_NONE;
+    const char *shown = addr->port == 0 ? netaddr_format_ip(addr, out) : netaddr_format(addr, out);
+    return none ? json_null() : json_string(shown);
 }
 
 static json_t *time_ms(int64_t wall_ms) {
@@ -169,6 +167,8 @@ static json_t *refusal(const struct view *view, size_t i) {
     put(&o, "source", address(&r->source));
     put(&o, "destination", address(&r->destination));
     put(&o, "peerId", text_or_null(r->peer_id));
+    put(&o, "peerSubject", text_or_null(r->peer_subject));
+    put(&o, "rule", text_or_null(r->rule));
     put(&o, "detail", text(r->detail));
     return object_end(&o);
 }

@@ -18,7 +18,8 @@ enum tls_use {
     TLS_MESH_CLIENT,   // TLS 1.3 only, ALPN h2, no SNI, own SVID
     TLS_MESH_SERVER,   // TLS 1.3 only, ALPN h2, a client certificate is required
     TLS_MUTUAL_CLIENT, // TLS 1.2 and 1.3 to a server that speaks TLS itself, own SVID when asked
-    TLS_USE_COUNT
+    TLS_USE_COUNT,
+    TLS_FOREIGN = TLS_USE_COUNT // of no tls_context: tls_stream_new_foreign
 };
 
 struct tls_context;

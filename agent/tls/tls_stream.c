@@ -78,11 +78,36 @@ struct tls_stream *tls_stream_new(struct tls_context *context, enum tls_use use,
     return take(&stream);
 }
 
+struct tls_stream *tls_stream_new_foreign(const struct tls_foreign *foreign) {
+    OWNED(tls_stream_free) struct tls_stream *stream = calloc(1, sizeof(*stream));
+    if (stream == NULL) {
+        SSL_free(foreign->ssl);
+        foreign->free(foreign->arg);
+        return NULL;
+    }
+    stream->foreign = *foreign;
+    stream->ssl = foreign->ssl;
+    stream->use = TLS_FOREIGN;
+    stream->update_after = TLS_RECORD_UPDATE_AFTER;
+    stream->version = stream->cipher = stream->group = "";
+    BIO *bio = stream->ssl == NULL ? NULL : tls_bio_open(&stream->bio);
+    if (bio == NULL) {
+        ERR_clear_error();
+        return NULL;
+    }
+    SSL_set_bio(stream->ssl, bio, bio);
+    SSL_set_shed_handshake_config(stream->ssl, 1);
+    return take(&stream);
+}
+
 void tls_stream_free(struct tls_stream *stream) {
     if (stream == NULL) {
         return;
     }
     SSL_free(stream->ssl);
+    if (stream->use == TLS_FOREIGN) {
+        stream->foreign.free(stream->foreign.arg);
+    }
     tls_record_free(stream->record);
     tls_bio_fini(&stream->bio);
     buf_clear_secret(&stream->rest);
@@ -150,7 +175,8 @@ bool tls_stream_got_alert(const struct tls_stream *stream) {
 
 const struct peer *tls_stream_peer(const struct tls_stream *stream) {
     // Until the handshake is done the peer has not shown that it holds the key.
-    bool is_known = stream->is_ready || stream->verifier.is_not_accepted;
+    bool is_known =
+        stream->is_ready ? stream->use != TLS_FOREIGN : stream->verifier.is_not_accepted;
     return is_known ? &stream->verifier.peer : NULL;
 }
 

@@ -38,12 +38,12 @@ struct tls_expectation {
     char *const *peers;
     size_t num_peers;
 };
-
 struct tls_stream;
-
 // Takes a reference of `context` until the stream is freed. NULL when memory is short.
 struct tls_stream *tls_stream_new(struct tls_context *context, enum tls_use use,
                                   const struct tls_expectation *expect) MUST_USE;
+struct tls_foreign; // TLS at the edges: SSL and judgement are somebody else's
+struct tls_stream *tls_stream_new_foreign(const struct tls_foreign *foreign) MUST_USE;
 void tls_stream_free(struct tls_stream *stream);
 OWN_DEFINE(struct tls_stream, tls_stream_free)
 

@@ -31,7 +31,10 @@ enum tls_status tls_stream_fail_by_library(struct tls_stream *stream) {
     if (why.is_no_certificate) {
         verifier->result = VERIFY_NO_CERTIFICATE;
     }
-    return tls_stream_fail(stream, verifier->detail != NULL ? verifier->detail : why.text);
+    const struct tls_foreign *foreign = &stream->foreign;
+    const char *ours =
+        stream->use == TLS_FOREIGN ? foreign->refusal(foreign->arg) : verifier->detail;
+    return tls_stream_fail(stream, ours != NULL ? ours : why.text);
 }
 
 static enum tls_status end_truncated(struct tls_stream *stream) {

@@ -6,6 +6,7 @@
 #include <openssl/ssl.h>
 
 #include "agent/tls/tls_bio.h"
+#include "agent/tls/tls_foreign.h"
 #include "agent/tls/tls_record.h"
 #include "agent/tls/tls_stream.h"
 #include "agent/tls/tls_verify.h"
@@ -32,7 +33,8 @@ struct tls_stream {
     struct buf rest;           // of a record that was larger than the reader's room
     struct tls_bio bio;
     struct tls_verifier verifier;
-    const char *fixed_error; // static text, when error is NULL
+    struct tls_foreign foreign; // of TLS_FOREIGN
+    const char *fixed_error;    // static text, when error is NULL
     char *error;
 };
 

@@ -49,9 +49,26 @@ static bool note_facts(struct tls_stream *stream) {
     return chain == NULL || stream->chain != NULL;
 }
 
+static enum tls_status become_ready(struct tls_stream *stream) {
+    if (!note_facts(stream)) {
+        return tls_stream_fail_by_library(stream);
+    }
+    stream->is_ready = true;
+    return TLS_OK;
+}
+
+static enum tls_status finish_foreign(struct tls_stream *stream) {
+    uint8_t alert = SSL_AD_INTERNAL_ERROR;
+    const char *why = stream->foreign.finish(stream->foreign.arg, stream->ssl, &alert);
+    return why == NULL ? become_ready(stream) : refuse(stream, alert, why);
+}
+
 // Nothing is read or written before this has said yes.
 static enum tls_status finish_handshake(struct tls_stream *stream) {
     uint8_t alert = SSL_AD_CERTIFICATE_REQUIRED;
+    if (stream->use == TLS_FOREIGN) {
+        return finish_foreign(stream);
+    }
     if (SSL_session_reused(stream->ssl) &&
         tls_verify_resumed(stream->ssl, &alert) != ssl_verify_ok) {
         const char *detail = stream->verifier.detail;
@@ -65,11 +82,7 @@ static enum tls_status finish_handshake(struct tls_stream *stream) {
         return refuse(stream, SSL_AD_NO_APPLICATION_PROTOCOL,
                       "the peer does not negotiate ALPN \"h2\": it is no mesh peer");
     }
-    if (!note_facts(stream)) {
-        return tls_stream_fail_by_library(stream);
-    }
-    stream->is_ready = true;
-    return TLS_OK;
+    return become_ready(stream);
 }
 
 enum tls_status tls_stream_handshake(struct tls_stream *stream) {

@@ -59,7 +59,7 @@ static void silence_library(struct tls_stream *stream) {
 static struct tls_record *make_layer(struct tls_stream *stream) {
     struct tls_record_setup setup = {
         .bio = &stream->bio,
-        .is_client = stream->use != TLS_MESH_SERVER,
+        .is_client = SSL_is_server(stream->ssl) == 0,
         .update_after = stream->update_after,
         .ticket = on_ticket,
         .arg = stream,
@@ -82,7 +82,7 @@ bool tls_stream_settle(struct tls_stream *stream) {
         return true;
     }
     // A server's tickets are sealed only now, and count.
-    if (stream->use == TLS_MESH_SERVER && SSL_write(stream->ssl, "", 0) < 0) {
+    if (SSL_is_server(stream->ssl) && SSL_write(stream->ssl, "", 0) < 0) {
         tls_stream_fail_by_library(stream);
         return false;
     }

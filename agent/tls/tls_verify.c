@@ -35,6 +35,7 @@ static uint8_t alert_for(enum verify_result result) {
     case VERIFY_NO_SPIFFE_ID:
     case VERIFY_WEAK:
     case VERIFY_WRONG_NAME:
+    case VERIFY_SUBJECT:
     case VERIFY_RESULT_COUNT:
         break;
     }

@@ -44,6 +44,10 @@ static void on_timer(struct ev_loop *loop UNUSED, ev_timer *timer, int events UN
     const struct state_info *state = &STATES[conn->state];
     if (conn->state == CONN_DIAL) {
         conn_on_dial_timeout(conn);
+    } else if (conn->state == CONN_SNIFF) {
+        conn_on_sniff_timeout(conn);
+    } else if (conn->state == CONN_LINGER) {
+        conn_end(conn, conn->reason);
     } else if (state->deadline_ms > 0) {
         char text[NETADDR_TEXT_MAX];
         conn_end_why(conn, state->reason, "%s took longer than %d s while connecting to %s",
@@ -109,6 +113,17 @@ static enum conn_state step_once(struct conn *conn) {
         return conn_decide(conn);
     case CONN_TUNNEL:
         return conn_step_tunnel(conn);
+    case CONN_PROXY:
+        return conn_step_proxy(conn);
+    case CONN_SNIFF:
+    case CONN_SNIFF_TLS:
+        return conn_step_sniff(conn);
+    case CONN_NEAR_HANDSHAKE:
+        return conn_step_near_handshake(conn);
+    case CONN_LINGER:
+        return conn_step_linger(conn);
+    case CONN_APP_HANDSHAKE:
+        return conn_step_app_handshake(conn);
     case CONN_DIAL:
         return conn_step_dial(conn);
     case CONN_HANDSHAKE:
@@ -199,7 +214,7 @@ void conn_end(struct conn *conn, enum close_reason reason) {
     socket_close(conn->dialling_fd);
     conn->dialling_fd = -1;
     let_go(conn->far, reason == CLOSE_DONE);
-    let_go(conn->near, reason == CLOSE_DONE);
+    let_go(conn->near, reason == CLOSE_DONE || conn->has_lingered);
     fd_budget_give(&worker->shared->fds, conn->fds);
     if (conn->dial_port != 0) {
         atomic_fetch_sub_explicit(&worker->shared->dials[conn->dial_port], 1, memory_order_relaxed);
@@ -231,6 +246,7 @@ void conn_free(struct conn *conn) {
     struct worker_shared *shared = conn->worker->shared;
     snapshot_unref(conn->snapshot);
     free(conn->detail);
+    free(conn->proxy);
     free(conn);
     if (atomic_fetch_sub(&shared->num_conns, 1) == 1) {
         shared->idle(shared->arg);
@@ -288,8 +304,8 @@ void conn_reconsider(struct conn *conn, const struct snapshot *snapshot) {
     if (conn->kind == CONN_OUTBOUND) {
         allowed = is_still_accepted(conn, snapshot);
     } else if (conn->kind == CONN_INBOUND_DIRECT) {
-        allowed =
-            policy_inbound_direct_decide(snapshot->config, conn->destination.port) == INBOUND_PASS;
+        allowed = policy_inbound_direct_decide(snapshot->config, conn->destination.port) !=
+                  INBOUND_REFUSE;
     } else {
         const struct peer *peer = conn_peer(conn);
         struct span own = {0};

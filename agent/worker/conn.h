@@ -6,10 +6,12 @@
 
 #include <ev.h>
 
+#include "agent/edge/edge_set.h"
 #include "agent/policy/policy.h"
 #include "agent/relay/leg_socket.h"
 #include "agent/relay/leg_tls.h"
 #include "agent/relay/relay.h"
+#include "agent/tls/edge_session.h"
 #include "agent/tunnel/leg_stream.h"
 #include "agent/worker/listener_set.h"
 #include "agent/worker/snapshot.h"
@@ -54,6 +56,7 @@ struct conn {
     struct leg *far; // NULL before there is one
     union {
         struct leg_socket socket;
+        struct leg_tls tls; // a direct connection whose TLS ends here: there is a session
         struct leg_stream stream;
     } near_leg;
     union {
@@ -61,8 +64,13 @@ struct conn {
         struct leg_tls tls;
         struct leg_stream stream;
     } far_leg;
-    int dialling_fd;    // -1 unless CONN_DIAL
-    uint16_t dial_port; // local port of our dial, where loops are possible; else 0
+    struct edge_session *session; // of near_leg.tls, whose it is; NULL: no TLS ends here
+    struct proxy_reader *proxy;   // CONN_PROXY; owned
+    const char *edge_rule;        // the key of inbound.ports[] that refused; static text, or NULL
+    size_t linger_left;           // CONN_LINGER: bytes that may still be dropped
+    bool has_lingered;            // the near side was told why: no RST
+    int dialling_fd;              // -1 unless CONN_DIAL
+    uint16_t dial_port;           // local port of our dial, where loops are possible; else 0
     ev_io dial_io;
     struct tunnel_waiter waiter;
     ev_timer timer;

@@ -65,9 +65,7 @@ static enum conn_state decide_direct(struct conn *conn) {
         conn_end(conn, CLOSE_DIRECT_REFUSED);
         return CONN_DEAD;
     }
-    const struct inbound_port *port = config_inbound_port(config, conn->destination.port);
-    return conn_start_dial(conn,
-                           port != NULL && port->has_deliver ? &port->deliver : &conn->destination);
+    return conn_start_proxy(conn);
 }
 
 enum conn_state conn_decide(struct conn *conn) {

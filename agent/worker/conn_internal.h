@@ -21,6 +21,25 @@ enum conn_state conn_step_dial(struct conn *conn);
 enum conn_state conn_step_handshake(struct conn *conn);
 void conn_on_dial_timeout(struct conn *conn);
 
+// The far side is open: the near one hears of it. The next state.
+enum conn_state conn_far_is_open(struct conn *conn);
+
+// conn_proxy.c: PROXY v2 from a load balancer, and to the application.
+enum conn_state conn_start_proxy(struct conn *conn);
+enum conn_state conn_step_proxy(struct conn *conn);
+// False: what the port's configuration demands to be told cannot be told.
+bool conn_greet_application(struct conn *conn, int fd) MUST_USE;
+
+// conn_edge.c: TLS that ends at the port.
+const struct edge_port *conn_edge_port(const struct conn *conn); // NULL: none does
+enum conn_state conn_start_sniff(struct conn *conn);
+enum conn_state conn_step_sniff(struct conn *conn);
+void conn_on_sniff_timeout(struct conn *conn);
+enum conn_state conn_step_near_handshake(struct conn *conn);
+enum conn_state conn_step_linger(struct conn *conn);
+enum conn_state conn_start_app_tls(struct conn *conn, int fd);
+enum conn_state conn_step_app_handshake(struct conn *conn);
+
 // conn_relay.c
 enum conn_state conn_step_relay(struct conn *conn);
 enum conn_state conn_step_flush(struct conn *conn);

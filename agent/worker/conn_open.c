@@ -221,6 +221,13 @@ static void take_far_socket(struct conn *conn, int fd) {
     conn->far = &conn->far_leg.socket.leg;
 }
 
+enum conn_state conn_far_is_open(struct conn *conn) {
+    if (conn->kind == CONN_INBOUND_STREAM) {
+        leg_stream_respond(&conn->near_leg.stream, 200);
+    }
+    return CONN_RELAY;
+}
+
 enum conn_state conn_step_dial(struct conn *conn) {
     if (conn->kind == CONN_INBOUND_STREAM && conn->near_leg.stream.failed) {
         conn_end(conn, conn->near->failure); // the peer gave up: stop dialling
@@ -240,11 +247,17 @@ enum conn_state conn_step_dial(struct conn *conn) {
     if (conn->kind == CONN_OUTBOUND && conn->decision.action == OUTBOUND_TO_MUTUAL) {
         return start_tls(conn, fd);
     }
-    take_far_socket(conn, fd);
-    if (conn->kind == CONN_INBOUND_STREAM) {
-        leg_stream_respond(&conn->near_leg.stream, 200);
+    if (!conn_greet_application(conn, fd)) {
+        socket_close(fd);
+        conn_end_why(conn, CLOSE_PROXY_HEADER, "the application cannot be told who the client is");
+        return CONN_DEAD;
     }
-    return CONN_RELAY;
+    const struct edge_port *edge = conn_edge_port(conn);
+    if (edge != NULL && edge->app.ssl != NULL) {
+        return conn_start_app_tls(conn, fd);
+    }
+    take_far_socket(conn, fd);
+    return conn_far_is_open(conn);
 }
 
 static enum conn_state tls_opened(struct conn *conn, const struct tls_stream *stream) {

@@ -21,6 +21,10 @@ const struct peer *conn_peer(const struct conn *conn) {
     if (tunnel != NULL) {
         return tunnel_peer(tunnel);
     }
+    if (conn->session != NULL) {
+        const struct edge_client *client = edge_session_client(conn->session);
+        return client->is_verified && client->peer.id.len > 0 ? &client->peer : NULL;
+    }
     // Before the handshake has ended a name is claimed, not proven.
     bool open = conn->state == CONN_RELAY || conn->state == CONN_FLUSH;
     bool tls = open && conn->kind == CONN_OUTBOUND && conn->decision.action == OUTBOUND_TO_MUTUAL &&
@@ -31,6 +35,32 @@ const struct peer *conn_peer(const struct conn *conn) {
 static const char *own_id(const struct conn *conn) {
     struct tls_context *context = conn->snapshot->context;
     return context == NULL ? NULL : svid_id(identity_svid(tls_context_identity(context)))->text;
+}
+
+// The client of TLS that ended here; NULL: it did not.
+static const struct edge_client *edge_client(const struct conn *conn) {
+    return conn->session == NULL ? NULL : edge_session_client(conn->session);
+}
+
+static const char *security_of(const struct conn *conn, const struct peer *peer) {
+    const struct edge_client *client = edge_client(conn);
+    if (client == NULL) {
+        return peer == NULL ? "none" : "mutual_tls";
+    }
+    return client->is_verified ? "mutual_tls" : "tls";
+}
+
+// What TLS at a port adds to the line. A subject that was not verified is a claim.
+static void write_edge(const struct conn *conn, struct log_line *line) {
+    const struct edge_client *client = edge_client(conn);
+    log_text(line, "edge_rule", conn->edge_rule);
+    if (client == NULL) {
+        return;
+    }
+    const char *name = edge_session_server_name(conn->session);
+    log_text(line, "server_name", name[0] == '\0' ? NULL : name);
+    log_text(line, client->is_verified ? "peer_subject" : "claimed_subject",
+             client->subject[0] == '\0' ? NULL : client->subject);
 }
 
 static void write_line(const struct conn *conn, const struct peer *peer) {
@@ -47,7 +77,8 @@ static void write_line(const struct conn *conn, const struct peer *peer) {
     log_text(&line, "src", netaddr_format(&conn->source, text));
     log_text(&line, "dst", netaddr_format(&conn->destination, text));
     log_text(&line, "via", netaddr_format(&conn->via, text));
-    log_text(&line, "security", peer == NULL ? "none" : "mutual_tls");
+    log_text(&line, "security", security_of(conn, peer));
+    write_edge(conn, &line);
     log_text(&line, "own_id", own_id(conn));
     log_text(&line, "peer_id", peer == NULL || peer->id.len == 0 ? NULL : peer->id.text);
     log_text(&line, "peer_serial", peer == NULL ? NULL : peer->serial);
@@ -76,6 +107,12 @@ static void add_refusal(const struct conn *conn, const struct peer *peer) {
     text_copy(view.peer_id, sizeof(view.peer_id), peer == NULL ? "" : peer->id.text);
     text_copy(view.detail, sizeof(view.detail),
               conn->detail != NULL ? conn->detail : close_reason_sentence(conn->reason));
+    const struct edge_client *client = edge_client(conn);
+    text_copy(view.peer_subject, sizeof(view.peer_subject), client == NULL ? "" : client->subject);
+    const char *rule = conn->edge_rule != NULL       ? conn->edge_rule
+                       : conn->decision.rule == NULL ? ""
+                                                     : conn->decision.rule->name;
+    text_copy(view.rule, sizeof(view.rule), rule);
     refusals_add(conn->worker->shared->refusals, &view);
 }
 
@@ -93,7 +130,7 @@ void conn_render(const struct conn *conn, struct connection_view *out) {
     out->id = conn->id;
     out->direction = conn_direction(conn);
     out->state = conn_state_name(conn->state);
-    out->security = peer == NULL ? "none" : "mutual_tls";
+    out->security = security_of(conn, peer);
     out->source = conn->source;
     out->destination = conn->destination;
     out->via = conn->via;

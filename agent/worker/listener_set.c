@@ -178,13 +178,8 @@ int listener_fd(const struct listener *listener, unsigned worker) {
 
 static const char *mode_of(const struct listener *listener, const struct config *config) {
     const struct inbound_port *port = config_inbound_port(config, listener->port);
-    if (listener->kind == LISTENER_PORT && port != NULL) {
-        if (port->tls_mode == INBOUND_DISABLED) {
-            return "disabled";
-        }
-        if (port->tls_mode == INBOUND_TUNNEL_ONLY) {
-            return "tunnelOnly";
-        }
+    if (listener->kind == LISTENER_PORT && port != NULL && port->tls_mode != INBOUND_FOLLOW_MODE) {
+        return inbound_tls_mode_name(port->tls_mode);
     }
     if (listener->kind == LISTENER_PORT || listener->kind == LISTENER_INBOUND) {
         return config->inbound.strict ? "strict" : "permissive";

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 struct snapshot *snapshot_new(struct config *config, struct tls_context *context,
-                              enum identity_state state) {
+                              enum identity_state state, struct edge_set *edges) {
     struct snapshot *snapshot = calloc(1, sizeof(*snapshot));
     if (snapshot == NULL) {
         return NULL;
@@ -12,6 +12,7 @@ struct snapshot *snapshot_new(struct config *config, struct tls_context *context
     snapshot->config = config_ref(config);
     snapshot->context = context == NULL ? NULL : tls_context_ref(context);
     snapshot->state = state;
+    snapshot->edges = edges == NULL ? NULL : edge_set_ref(edges);
     return snapshot;
 }
 
@@ -25,6 +26,7 @@ void snapshot_unref(struct snapshot *snapshot) {
         atomic_fetch_sub_explicit(&snapshot->refs, 1, memory_order_acq_rel) != 1) {
         return;
     }
+    edge_set_unref(snapshot->edges);
     tls_context_unref(snapshot->context);
     config_unref(snapshot->config);
     free(snapshot);

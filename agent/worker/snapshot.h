@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "agent/config/config.h"
+#include "agent/edge/edge_set.h"
 #include "agent/observe/observe.h"
 #include "agent/tls/tls_context.h"
 #include "certmgr/identity_store.h"
@@ -15,11 +16,13 @@ struct snapshot {
     struct config *config;
     struct tls_context *context; // NULL: no identity; `state` says why
     enum identity_state state;
+    struct edge_set *edges; // NULL: TLS ends at no port
 };
 
-// Takes references of `config` and `context`. NULL when memory is short.
+// Takes references of `config`, `context` and `edges`; the last two may be NULL. NULL when memory
+// is short.
 struct snapshot *snapshot_new(struct config *config, struct tls_context *context,
-                              enum identity_state state) MUST_USE;
+                              enum identity_state state, struct edge_set *edges) MUST_USE;
 struct snapshot *snapshot_ref(struct snapshot *snapshot);
 void snapshot_unref(struct snapshot *snapshot);
 OWN_DEFINE(struct snapshot, snapshot_unref)

@@ -153,9 +153,9 @@ static void test_what_this_version_lacks(void **state) {
         {"outbound: {destinations: [{match: {hosts: [a.b]}, tls: simple}]}\n",
          "f:1:36: hosts: host names in rules are not supported yet\n"
          "f:1:56: tls: simple is not supported yet: this build does not have it\n"},
-        {"inbound: {ports: [{port: 80, tlsMode: required, clientCerts: [a]}]}\n",
-         "f:1:39: tlsMode: required is not supported yet: this build does not have it\n"
-         "f:1:49: clientCerts is not supported yet: this build does not have it\n"},
+        {"inbound: {ports: [{port: 80, protocol: http, resumption: true}]}\n",
+         "f:1:40: protocol: http is not supported yet: this build does not have it\n"
+         "f:1:46: resumption is not supported yet: this build does not have it\n"},
     };
     EXPECT_ROWS(rows);
 }

@@ -11,7 +11,8 @@ MAX_COLUMNS = 100
 
 # Functions whose parameters another library decides: its callbacks.
 CALLBACKS = {
-    "select_h2": "BoringSSL", "choose_h2": "BoringSSL", "choose": "BoringSSL",
+    "select_h2": "BoringSSL", "select_alpn": "BoringSSL",
+    "choose_h2": "BoringSSL", "choose": "BoringSSL",
     "select_offered": "BoringSSL", "sign_anyway": "BoringSSL",
     "offer_data": "nghttp2", "on_header": "nghttp2", "on_chunk": "nghttp2",
     "on_send_data": "nghttp2",

@@ -15,6 +15,8 @@ AGENT = {
     "agent/mesh": {"observe"},
     "agent/intercept": {"config", "net"},
     "agent/tls": {"net"},
+    # Certificates and lists of inbound.ports, loaded.
+    "agent/edge": {"config", "tls"},
     "agent/relay": {"observe", "net", "tls"},
     "agent/tunnel": {"config", "observe", "net", "policy", "relay", "tls"},
     # The status port sees plain views, not the live objects of the data plane.
@@ -22,13 +24,14 @@ AGENT = {
     # The trust store: from the configuration to certmgr/trust. http_message is the one thing that
     # it needs of the status port.
     "agent/trust": {"config", "net", "observe", "status", "certmgr/trust"},
-    "agent/worker": {"config", "mesh", "net", "observe", "policy", "relay", "tls", "tunnel"},
-    "agent/control": {"config", "mesh", "net", "observe", "policy", "status", "tls", "trust",
-                      "worker", "certmgr/trust"},
+    "agent/worker": {"config", "edge", "mesh", "net", "observe", "policy", "relay", "tls",
+                     "tunnel"},
+    "agent/control": {"config", "edge", "mesh", "net", "observe", "policy", "status", "tls",
+                      "trust", "worker", "certmgr/trust"},
     # Manifests in, manifests out; the agent's configuration in them is checked as the agent does.
     "agent/inject": {"config"},
-    "agent/command": {"config", "control", "inject", "intercept", "net", "observe", "status",
-                      "trust", "certmgr/trust"},
+    "agent/command": {"config", "control", "edge", "inject", "intercept", "net", "observe",
+                      "status", "trust", "certmgr/trust"},
 }
 LAYERS = {
     "base": set(),
@@ -74,9 +77,11 @@ DOORS = [
     (r"openssl/", ["agent/status/probe_stream.c",
                    "agent/http/client_headers.c", "agent/tls/*", "authority/ca*",
                    "authority/certificate.*", "authority/csr_service.c", "authority/tls_front.*",
-                   "authority/tokens.c", "certmgr/bundle.*", "certmgr/csr.*",
+                   "authority/tokens.c", "certmgr/anchors.*", "certmgr/bundle.*",
+                   "certmgr/chain_verify.*", "certmgr/csr.*",
                    "certmgr/identity_store.c", "certmgr/leaf_rules.*", "certmgr/pem*.c",
-                   "certmgr/revocation.*", "certmgr/svid.*", "certmgr/tls_*",
+                   "certmgr/revocation.*", "certmgr/subject.*", "certmgr/svid.*",
+                   "certmgr/tls_*",
                    "certmgr/trust/trust_cert.c", "certmgr/trust/trust_files.c",
                    "certmgr/trust/trust_input.c", "certmgr/trust/trust_jks.c",
                    "certmgr/trust/trust_pkcs12.c", "certmgr/verify*", "certmgr/x509_der.*"]),

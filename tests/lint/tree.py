@@ -8,7 +8,7 @@ from source import ROOT, read, walk
 # Files without a test program of their own name, where they are tested instead, and why.
 TESTED_ELSEWHERE = [
     # Private to one library; the tests speak to its public header.
-    (r"agent/config/(config_read|identity_rules|listeners|options\w*|values)\.c",
+    (r"agent/config/(config_read|edge_rules|identity_rules|listeners|options\w*|values)\.c",
      "tests/config/config_errors_test.c"),
     # The parts of one rewriting; the golden files show every one of them.
     (r"agent/inject/(agent_config|injected|mark|original|plan|probes|removal|workload)\.c",
@@ -41,6 +41,8 @@ TESTED_ELSEWHERE = [
     (r"certmgr/trust/trust_(pkcs12|jks)\.c", "tests/trust/trust_java_test.c"),
     (r"certmgr/trust/trust_dir\.c", "tests/trust/trust_store_test.c"),
     (r"agent/tls/tls_link\.c|agent/tunnel/(leg_stream\w*|pool)\.c", "tests/tunnel/tunnel_test.c"),
+    (r"agent/tls/edge_(app|session)\.c", "tests/e2e/test_edge_inbound.py"),
+    (r"agent/edge/edge_files\.c|agent/tls/edge_chain\.c", "tests/edge/edge_set_test.c"),
     # Wiring of a whole agent: tested through the program.
     (r"agent/command/intercept\.c", "tests/e2e/test_intercept.py"),
     (r"agent/main\.c|agent/command/agent\.c|agent/control/control\w*\.c|agent/relay/leg_tls\.c|"

@@ -29,7 +29,8 @@ static void test_without_identity_it_says_what_is_missing(void **state) {
         {IDENTITY_EXPIRED, CLOSE_IDENTITY_EXPIRED},
     };
     for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
-        OWNED(snapshot_unref) struct snapshot *snapshot = snapshot_new(config, NULL, ROWS[i].state);
+        OWNED(snapshot_unref)
+        struct snapshot *snapshot = snapshot_new(config, NULL, ROWS[i].state, NULL);
         enum close_reason why = CLOSE_NONE;
         assert_null(snapshot_context(snapshot, PKI_NOW, &why));
         assert_int_equal(why, ROWS[i].why);
@@ -44,7 +45,8 @@ static void test_never_a_context_that_has_expired(void **state) {
     struct identity *identity = pki_identity(ca, "spiffe://example.org/ns/a/sa/b", 1);
     OWNED(tls_context_unref)
     struct tls_context *context = tls_context_new(identity, span_of(NULL, 0), NULL);
-    OWNED(snapshot_unref) struct snapshot *snapshot = snapshot_new(config, context, IDENTITY_VALID);
+    OWNED(snapshot_unref)
+    struct snapshot *snapshot = snapshot_new(config, context, IDENTITY_VALID, NULL);
     enum close_reason why = CLOSE_NONE;
     int64_t end = svid_not_after(identity_svid(identity));
     assert_ptr_equal(snapshot_context(snapshot, end - 1, &why), context);

@@ -1,0 +1,90 @@
+// TLS on the application's own ports: inbound.ports[], as the configuration says it.
+#ifndef AGENT_CONFIG_CONFIG_EDGE_H
+#define AGENT_CONFIG_CONFIG_EDGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/config/config_lists.h"
+#include "certmgr/subject_rule.h"
+
+// What happens to direct (non-tunnel) connections to a port.
+enum inbound_tls_mode {
+    INBOUND_FOLLOW_MODE, // inbound.mode
+    INBOUND_DISABLED,    // passed untouched
+    INBOUND_TUNNEL_ONLY, // refused
+    INBOUND_PERMISSIVE,  // TLS ends here where the client starts it, plaintext passes
+    INBOUND_REQUIRED,    // TLS only
+    INBOUND_PEERS_ONLY,  // TLS is for replication peers, plaintext for clients
+};
+
+enum client_auth {
+    CLIENT_AUTH_UNSAID,
+    CLIENT_AUTH_NONE,
+    CLIENT_AUTH_OPTIONAL,
+    CLIENT_AUTH_REQUIRED
+};
+enum tls_version { TLS_VERSION_UNSAID = 0, TLS_VERSION_1_2 = 3, TLS_VERSION_1_3 = 4 };
+enum subject_validation { SUBJECT_DISABLED, SUBJECT_SAN_CN, SUBJECT_FULL };
+enum app_tls_mode { APP_TLS_OFF, APP_TLS_REENCRYPT, APP_TLS_PASSTHROUGH };
+enum forward_client_cert { FORWARD_OFF, FORWARD_PROXY_V2 };
+
+// A certificate by its name in trustStore.certificates, or a file. Exactly one is there.
+struct certificate_ref {
+    char *name;
+    char *file;
+    unsigned line;
+};
+
+struct certificate_refs {
+    struct certificate_ref *items;
+    size_t num;
+};
+
+// One of inbound.ports[].certificates: what is presented to whom, and what differs for them.
+struct edge_certificate_options {
+    char *name;
+    struct string_list server_names; // empty: the DNS names in the certificate
+    char *cert_file;
+    char *key_file;
+    char *key_passphrase; // "env:NAME" or "file:PATH"; NULL: the key is not encrypted
+    bool enabled;
+    enum tls_version min_version, max_version; // UNSAID: the port's; so with all that follow
+    enum client_auth client_auth;
+    bool has_client_certs;
+    struct certificate_refs client_certs;
+    bool has_client_depth;
+    uint32_t client_depth;
+    unsigned line;
+};
+
+struct edge_options {
+    bool is_http;                 // protocol
+    bool answer_http;             // onClientAuthFailure: http400
+    enum client_auth client_auth; // UNSAID: required
+    struct certificate_refs client_certs, peer_certs;
+    bool has_client_certs, has_peer_certs;
+    uint32_t client_depth; // intermediates
+    enum subject_validation subject_validation;
+    struct subject_rule *authorized_subjects;
+    size_t num_authorized_subjects;
+    bool allow_outdated, allow_weak;
+    struct edge_certificate_options *certificates;
+    size_t num_certificates;
+    char *fallback_server_name;
+    enum tls_version min_version, max_version;
+    char *ciphers; // of TLS 1.2, replaces the default; NULL: the default
+    struct string_list tls13_cipher_suites;
+    struct string_list alpn;
+    enum app_tls_mode app_tls;
+    bool app_tls_verify;
+    struct certificate_refs app_tls_ca_certs;
+    char *app_tls_server_name;
+    bool accept_proxy; // a PROXY v2 header is required
+    struct prefix_list proxy_from;
+    bool send_proxy;
+    enum forward_client_cert forward_client_cert;
+};
+
+#endif

@@ -1,0 +1,116 @@
+#include "agent/edge/edge_files.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/tls/edge_chain.h"
+#include "base/buf.h"
+#include "base/file.h"
+#include "certmgr/pem.h"
+
+#define LIST_FILE_MAX PEM_INPUT_MAX
+#define PASSPHRASE_MAX 4096
+
+static bool add_ref(struct anchors *anchors, const struct config_trust_store *store,
+                    const struct certificate_ref *ref, struct err *err) {
+    (void)store;
+    if (ref->file == NULL) {
+        return ERR_SET(err, ERR_INPUT,
+                       "\"%s\": names of trustStore.certificates are not supported here yet; say "
+                       "{file: PATH}",
+                       ref->name);
+    }
+    struct buf text = {0};
+    bool ok = file_read(ref->file, LIST_FILE_MAX, &text, err)
+                  ? anchors_add(anchors, buf_span(&text), ref->file, err)
+                  : err_wrap(err, "invalid_certificate");
+    buf_clear_secret(&text); // it may have been a key by mistake
+    return ok;
+}
+
+struct anchors *edge_files_anchors(const struct config_trust_store *store,
+                                   const struct certificate_refs *refs, struct err *err) {
+    OWNED(anchors_free) struct anchors *anchors = anchors_new();
+    if (anchors == NULL) {
+        ERR_NO_MEMORY(err, "reading certificates");
+        return NULL;
+    }
+    for (size_t i = 0; i < refs->num; i++) {
+        if (!add_ref(anchors, store, &refs->items[i], err)) {
+            return NULL;
+        }
+    }
+    return take(&anchors);
+}
+
+static bool read_passphrase(const char *where, struct buf *out, struct err *err) {
+    static const char env[] = "env:";
+    static const char file[] = "file:";
+    if (strncmp(where, env, sizeof(env) - 1) == 0) {
+        const char *value = getenv(where + sizeof(env) - 1);
+        return value == NULL
+                   ? ERR_SET(err, ERR_INPUT, "keyPassphrase: %s is not set", where)
+                   : buf_append_text(out, value) || ERR_NO_MEMORY(err, "reading a passphrase");
+    }
+    if (!file_read(where + sizeof(file) - 1, PASSPHRASE_MAX, out, err)) {
+        return err_wrap(err, "keyPassphrase");
+    }
+    while (out->len > 0 && strchr("\r\n", buf_span(out).ptr[out->len - 1]) != NULL) {
+        out->len--;
+    }
+    return true;
+}
+
+static bool read_key(const struct edge_certificate_options *options, struct buf *out,
+                     struct err *err) {
+    struct buf text = {0};
+    struct buf passphrase = {0};
+    bool ok = file_read(options->key_file, PEM_INPUT_MAX, &text, err);
+    if (ok && options->key_passphrase != NULL) {
+        ok = read_passphrase(options->key_passphrase, &passphrase, err) &&
+             edge_chain_decrypt(buf_span(&text), buf_span(&passphrase), out, err);
+    } else if (ok) {
+        ok = pem_parse_key(buf_span(&text), options->key_file, out, err);
+    }
+    buf_clear_secret(&text);
+    buf_clear_secret(&passphrase);
+    return ok || err_wrap(err, "keyFile");
+}
+
+static bool copy_names(const struct string_list *from, struct edge_certificate *out,
+                       struct err *err) {
+    out->server_names = calloc(from->num + 1, sizeof(*out->server_names));
+    for (size_t i = 0; out->server_names != NULL && i < from->num; i++) {
+        char *name = out->server_names[i] = strdup(from->items[i]);
+        if (name == NULL) {
+            return ERR_NO_MEMORY(err, "reading certificates");
+        }
+        out->num_server_names++;
+        for (; *name != '\0'; name++) {
+            *name = (char)(*name >= 'A' && *name <= 'Z' ? *name - 'A' + 'a' : *name);
+        }
+    }
+    return out->server_names != NULL || ERR_NO_MEMORY(err, "reading certificates");
+}
+
+bool edge_files_certificate(const struct edge_certificate_options *options,
+                            struct edge_certificate *out, struct err *err) {
+    struct buf chain = {0};
+    struct buf chain_der = {0};
+    struct buf key_der = {0};
+    out->name = options->name;
+    out->path = options->cert_file;
+    bool ok = (file_read(options->cert_file, PEM_INPUT_MAX, &chain, err) &&
+               pem_parse_certificates(buf_span(&chain), options->cert_file, &chain_der, err)) ||
+              err_wrap(err, "certFile");
+    ok = ok && read_key(options, &key_der, err) &&
+         edge_chain_fill(out, buf_span(&chain_der), buf_span(&key_der), err);
+    buf_clear_secret(&chain); // it may hold the key as well
+    buf_fini(&chain_der);
+    buf_clear_secret(&key_der);
+    if (!ok) {
+        return false;
+    }
+    return options->server_names.num > 0 ? copy_names(&options->server_names, out, err)
+                                         : edge_chain_take_names(out, err);
+}

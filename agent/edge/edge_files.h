@@ -1,0 +1,19 @@
+// Reading what a port's options name: lists of certificates, a chain with its key, a passphrase.
+// Nothing of a key or a passphrase ever reaches a message.
+#ifndef AGENT_EDGE_EDGE_FILES_H
+#define AGENT_EDGE_EDGE_FILES_H
+
+#include "agent/config/config_types.h"
+#include "agent/tls/edge_server.h"
+#include "base/err.h"
+
+// The certificates of a list. NULL with the sentence.
+struct anchors *edge_files_anchors(const struct config_trust_store *store,
+                                   const struct certificate_refs *refs, struct err *err) MUST_USE;
+
+// Fills `name`, `path`, `chain`, `key`, `kind`, `server_names` and `not_after`. The key belongs to
+// the leaf. On error what was filled is still freed with the server.
+bool edge_files_certificate(const struct edge_certificate_options *options,
+                            struct edge_certificate *out, struct err *err) MUST_USE;
+
+#endif

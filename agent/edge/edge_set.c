@@ -1,0 +1,316 @@
+#include "agent/edge/edge_set.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/edge/edge_files.h"
+#include "base/clock.h"
+
+// One port that is being loaded.
+struct loading {
+    const struct edge_load *load;
+    const struct config *config;
+    struct edge_port *port;
+    const struct edge_port *before;                     // the same port as it was; NULL
+    const struct edge_certificate_options *certificate; // whose keys are read; NULL: the port's own
+    bool ok;
+};
+
+static unsigned line_of(const struct loading *loading) {
+    return loading->certificate != NULL ? loading->certificate->line : loading->port->options->line;
+}
+
+static void say(struct loading *loading, struct buf *out, const char *key, const char *sentence) {
+    bool own = loading->certificate != NULL;
+    (void)!buf_printf(out, "%s:%u:1: port %u%s%s: %s%s%s\n", loading->load->name, line_of(loading),
+                      loading->port->options->port, own ? ", certificate " : "",
+                      own ? loading->certificate->name : "", key, key[0] == '\0' ? "" : ": ",
+                      sentence);
+}
+
+static void refuse(struct loading *loading, const char *key, const struct err *err) {
+    loading->ok = false;
+    say(loading, loading->load->errors, key, err->msg);
+}
+
+// --- lists
+
+static void judge_expiry(struct loading *loading, const char *key, const struct anchors *anchors,
+                         const struct anchors *before) {
+    struct err err = {0};
+    if (anchors == NULL || anchors_check_expiry(anchors, before, clock_wall_s(), &err)) {
+        return;
+    }
+    if (loading->load->expiry == EDGE_EXPIRY_REFUSES) {
+        refuse(loading, key, &err);
+    } else if (loading->load->warnings != NULL) {
+        say(loading, loading->load->warnings, key, err.msg);
+    }
+}
+
+static struct anchors *load_list(struct loading *loading, const char *key,
+                                 const struct certificate_refs *refs,
+                                 const struct anchors *before) {
+    struct err err = {0};
+    if (refs->num == 0) {
+        return NULL;
+    }
+    struct anchors *anchors = edge_files_anchors(&loading->config->trust_store, refs, &err);
+    if (anchors == NULL) {
+        refuse(loading, key, &err);
+    }
+    judge_expiry(loading, key, anchors, before);
+    return anchors;
+}
+
+// --- rules
+
+static enum edge_auth auth_of(enum client_auth said, enum edge_auth otherwise) {
+    switch (said) {
+    case CLIENT_AUTH_UNSAID:
+        break;
+    case CLIENT_AUTH_NONE:
+        return EDGE_AUTH_NONE;
+    case CLIENT_AUTH_OPTIONAL:
+        return EDGE_AUTH_OPTIONAL;
+    case CLIENT_AUTH_REQUIRED:
+        return EDGE_AUTH_REQUIRED;
+    }
+    return otherwise;
+}
+
+static uint16_t wire_version(enum tls_version said, uint16_t otherwise) {
+    return said == TLS_VERSION_UNSAID ? otherwise : (uint16_t)(0x0300 | said);
+}
+
+static void fill_rules(struct loading *loading) {
+    const struct edge_options *options = &loading->port->options->edge;
+    struct edge_server *server = &loading->port->server;
+    bool peers_only = loading->port->options->tls_mode == INBOUND_PEERS_ONLY;
+    bool subjects = options->subject_validation != SUBJECT_DISABLED;
+    server->rules = (struct edge_rules){
+        .auth = auth_of(options->client_auth, EDGE_AUTH_REQUIRED),
+        .by_spiffe = server->clients == NULL && server->peers == NULL,
+        .clients = peers_only ? NULL : server->clients,
+        .peers = server->peers,
+        .depth = options->client_depth,
+        .allow_outdated = options->allow_outdated,
+        .allow_weak = options->allow_weak,
+        .full_subject = options->subject_validation == SUBJECT_FULL,
+        .subjects = options->authorized_subjects,
+        .num_subjects = subjects ? options->num_authorized_subjects : 0,
+        .min_version = wire_version(options->min_version, EDGE_TLS_1_2),
+        .max_version = wire_version(options->max_version, EDGE_TLS_1_3),
+    };
+    if (subjects && server->clients != NULL && anchors_has_leaf(server->clients) &&
+        loading->load->warnings != NULL) {
+        say(loading, loading->load->warnings, "subjectValidation",
+            "has no effect while clientCerts holds a certificate that is no CA");
+    }
+}
+
+// --- certificates
+
+static const struct edge_certificate *find_before(const struct loading *loading, const char *name) {
+    const struct edge_server *server = loading->before == NULL ? NULL : &loading->before->server;
+    for (size_t i = 0; server != NULL && i < server->num_certificates; i++) {
+        if (strcmp(server->certificates[i].name, name) == 0) {
+            return &server->certificates[i];
+        }
+    }
+    return NULL;
+}
+
+static void judge_own_expiry(struct loading *loading, const struct edge_certificate *cert,
+                             const struct edge_certificate *before) {
+    bool was_there = before != NULL && before->not_after == cert->not_after;
+    if (cert->not_after > clock_wall_s() || was_there) {
+        return;
+    }
+    struct err err = {0};
+    (void)ERR_SET(&err, ERR_INPUT, "certificate_expired: %s has expired", cert->path);
+    if (loading->load->expiry == EDGE_EXPIRY_REFUSES) {
+        refuse(loading, "certFile", &err);
+    } else if (loading->load->warnings != NULL) {
+        say(loading, loading->load->warnings, "certFile", err.msg);
+    }
+}
+
+static void load_certificate(struct loading *loading, struct edge_certificate *out) {
+    const struct edge_certificate_options *options = loading->certificate;
+    const struct edge_certificate *before = find_before(loading, options->name);
+    struct err err = {0};
+    if (!edge_files_certificate(options, out, &err)) {
+        refuse(loading, "", &err);
+        return;
+    }
+    judge_own_expiry(loading, out, before);
+    out->own_clients = load_list(loading, "clientCerts", &options->client_certs,
+                                 before == NULL ? NULL : before->own_clients);
+    out->rules = loading->port->server.rules;
+    out->rules.auth = auth_of(options->client_auth, out->rules.auth);
+    out->rules.min_version = wire_version(options->min_version, out->rules.min_version);
+    out->rules.max_version = wire_version(options->max_version, out->rules.max_version);
+    out->rules.depth = options->has_client_depth ? options->client_depth : out->rules.depth;
+    if (out->own_clients != NULL) {
+        out->rules.clients = out->own_clients;
+        out->rules.by_spiffe = false;
+    }
+}
+
+static void load_certificates(struct loading *loading) {
+    const struct edge_options *options = &loading->port->options->edge;
+    struct edge_server *server = &loading->port->server;
+    struct err err = {0};
+    server->certificates = calloc(options->num_certificates + 1, sizeof(*server->certificates));
+    if (server->certificates == NULL) {
+        (void)ERR_NO_MEMORY(&err, "reading certificates");
+        refuse(loading, "certificates", &err);
+        return;
+    }
+    for (size_t i = 0; i < options->num_certificates; i++) {
+        if (options->certificates[i].enabled) {
+            loading->certificate = &options->certificates[i];
+            load_certificate(loading, &server->certificates[server->num_certificates++]);
+        }
+    }
+    loading->certificate = NULL;
+    if (options->num_certificates > 0 && server->num_certificates == 0) {
+        (void)ERR_SET(&err, ERR_INPUT, "none of them is enabled");
+        refuse(loading, "certificates", &err);
+    }
+}
+
+// --- the rest of a port
+
+static bool put_alpn(struct buf *out, const struct string_list *names) {
+    bool ok = true;
+    for (size_t i = 0; i < names->num; i++) {
+        uint8_t len = (uint8_t)strlen(names->items[i]); // at most 64
+        ok = ok && buf_append(out, &len, 1) && buf_append_text(out, names->items[i]);
+    }
+    return ok;
+}
+
+static void load_protocol(struct loading *loading) {
+    const struct edge_options *options = &loading->port->options->edge;
+    struct edge_server *server = &loading->port->server;
+    struct err err = {0};
+    server->fallback_name = options->fallback_server_name;
+    for (size_t i = 0; i < options->tls13_cipher_suites.num; i++) {
+        const char *name = options->tls13_cipher_suites.items[i];
+        uint16_t suite = edge_server_suite(name);
+        if (suite == 0) {
+            (void)ERR_SET(&err, ERR_INPUT, "\"%s\" is no suite of TLS 1.3 that is spoken here",
+                          name);
+            refuse(loading, "tls13CipherSuites", &err);
+        }
+        server->suites[server->num_suites++] = suite;
+    }
+    if (!put_alpn(&server->alpn, &options->alpn)) {
+        (void)ERR_NO_MEMORY(&err, "preparing TLS");
+        refuse(loading, "alpn", &err);
+    } else if (!edge_server_finish(server, options->ciphers, &err)) {
+        refuse(loading, "", &err);
+    }
+}
+
+static void load_app(struct loading *loading) {
+    const struct edge_options *options = &loading->port->options->edge;
+    struct edge_app *app = &loading->port->app;
+    struct err err = {0};
+    if (options->app_tls != APP_TLS_REENCRYPT) {
+        return;
+    }
+    app->server_name = options->app_tls_server_name;
+    if (options->app_tls_verify) {
+        app->anchors = load_list(loading, "appTls.caCerts", &options->app_tls_ca_certs,
+                                 loading->before == NULL ? NULL : loading->before->app.anchors);
+    }
+    if (!edge_app_finish(app, &err)) {
+        refuse(loading, "appTls", &err);
+    }
+}
+
+static void load_port(struct loading *loading) {
+    const struct edge_options *options = &loading->port->options->edge;
+    struct edge_server *server = &loading->port->server;
+    const struct edge_server *before = loading->before == NULL ? NULL : &loading->before->server;
+    server->clients = load_list(loading, "clientCerts", &options->client_certs,
+                                before == NULL ? NULL : before->clients);
+    server->peers = load_list(loading, "peerCerts", &options->peer_certs,
+                              before == NULL ? NULL : before->peers);
+    fill_rules(loading);
+    load_certificates(loading);
+    load_protocol(loading);
+    load_app(loading);
+}
+
+static struct edge_set *set_new(struct config *config, size_t cap) {
+    struct edge_set *set = calloc(1, sizeof(*set));
+    if (set == NULL) {
+        return NULL;
+    }
+    atomic_init(&set->num_refs, 1);
+    set->config = config_ref(config);
+    set->ports = calloc(cap + 1, sizeof(*set->ports));
+    if (set->ports == NULL) {
+        edge_set_unref(set);
+        return NULL;
+    }
+    return set;
+}
+
+struct edge_set *edge_set_load(struct config *config, const struct edge_load *load) {
+    size_t cap = config->inbound.num_ports;
+    OWNED(edge_set_unref) struct edge_set *set = set_new(config, cap);
+    if (set == NULL) {
+        (void)!buf_printf(load->errors, "%s: cannot allocate memory\n", load->name);
+        return NULL;
+    }
+    bool ok = true;
+    for (size_t i = 0; i < cap; i++) {
+        if (!config_port_terminates(&config->inbound.ports[i])) {
+            continue;
+        }
+        struct edge_port *port = &set->ports[set->num_ports++];
+        port->options = &config->inbound.ports[i];
+        struct loading loading = {
+            .load = load,
+            .config = config,
+            .port = port,
+            .before = edge_set_find(load->before, port->options->port),
+            .ok = true,
+        };
+        load_port(&loading);
+        ok = ok && loading.ok;
+    }
+    return ok ? take(&set) : NULL;
+}
+
+struct edge_set *edge_set_ref(struct edge_set *set) {
+    atomic_fetch_add_explicit(&set->num_refs, 1, memory_order_relaxed);
+    return set;
+}
+
+void edge_set_unref(struct edge_set *set) {
+    if (set == NULL || atomic_fetch_sub_explicit(&set->num_refs, 1, memory_order_acq_rel) > 1) {
+        return;
+    }
+    for (size_t i = 0; i < set->num_ports; i++) {
+        edge_server_fini(&set->ports[i].server);
+        edge_app_fini(&set->ports[i].app);
+    }
+    free(set->ports);
+    config_unref(set->config);
+    free(set);
+}
+
+const struct edge_port *edge_set_find(const struct edge_set *set, uint16_t port) {
+    for (size_t i = 0; set != NULL && i < set->num_ports; i++) {
+        if (set->ports[i].options->port == port) {
+            return &set->ports[i];
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,51 @@
+// What inbound.ports says about TLS, loaded: certificates and keys read, lists parsed, contexts
+// made. Immutable and shared by reference count; a reload makes a new one as a whole or none.
+#ifndef AGENT_EDGE_EDGE_SET_H
+#define AGENT_EDGE_EDGE_SET_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "agent/config/config.h"
+#include "agent/tls/edge_app.h"
+#include "agent/tls/edge_server.h"
+#include "base/buf.h"
+
+// A port where TLS ends.
+struct edge_port {
+    const struct inbound_port *options; // of the set's configuration
+    struct edge_server server;
+    struct edge_app app; // only with appTls reencrypt
+};
+
+struct edge_set {
+    atomic_uint num_refs;
+    struct config *config; // that it was loaded from
+    struct edge_port *ports;
+    size_t num_ports;
+};
+
+// How strict a load is with certificates that have expired.
+enum edge_expiry {
+    EDGE_EXPIRY_REFUSES, // new ones are mistakes; those that `before` holds are not
+    EDGE_EXPIRY_WARNS,   // at the start, when nothing is known of before
+};
+struct edge_load {
+    const char *name;              // of the configuration file, for messages
+    const struct edge_set *before; // may be NULL
+    enum edge_expiry expiry;
+    struct buf *errors;   // appended to, "name:line:col: sentence" each
+    struct buf *warnings; // may be NULL
+};
+
+// NULL when there was any mistake: all of them are in `errors`.
+struct edge_set *edge_set_load(struct config *config, const struct edge_load *load) MUST_USE;
+struct edge_set *edge_set_ref(struct edge_set *set);
+void edge_set_unref(struct edge_set *set);
+OWN_DEFINE(struct edge_set, edge_set_unref)
+
+// The port's; NULL: TLS does not end there. `set` may be NULL.
+const struct edge_port *edge_set_find(const struct edge_set *set, uint16_t port);
+
+#endif

@@ -1,0 +1,131 @@
+#include "agent/tls/edge_app.h"
+
+#include <stdlib.h>
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+
+#include "agent/tls/tls_foreign.h"
+#include "base/clock.h"
+#include "certmgr/chain_verify.h"
+#include "certmgr/leaf_rules.h"
+#include "certmgr/svid.h"
+#include "certmgr/x509_der.h"
+
+#define CERT_LIST_MAX (64 * 1024)
+#define DEPTH_MAX 10
+
+struct app_session {
+    const struct edge_app *app;
+    struct err why; // empty: we have not refused
+};
+
+static bool has_name(const struct edge_app *app, CRYPTO_BUFFER *leaf, struct err *err) {
+    X509 *cert OWNED(X509_free) = x509_der_parse(leaf, err);
+    return cert != NULL &&
+           (anchors_contain(app->anchors, cert) ||
+            (app->server_name != NULL &&
+             leaf_rules_has_dns_name(cert, span_of_text(app->server_name))) ||
+            ERR_SET(err, ERR_INPUT, "the application's certificate is not for \"%s\"",
+                    app->server_name == NULL ? "" : app->server_name));
+}
+
+static enum ssl_verify_result_t verify(SSL *ssl, uint8_t *out_alert) {
+    struct app_session *session = SSL_get_app_data(ssl);
+    const struct edge_app *app = session->app;
+    if (app->anchors == NULL) {
+        return ssl_verify_ok;
+    }
+    const STACK_OF(CRYPTO_BUFFER) *presented = SSL_get0_peer_certificates(ssl);
+    CRYPTO_BUFFER *chain[SVID_CHAIN_MAX + 1]; // one over the limit is enough to refuse
+    size_t num = presented == NULL ? 0 : sk_CRYPTO_BUFFER_num(presented);
+    num = num <= SVID_CHAIN_MAX ? num : SVID_CHAIN_MAX + 1;
+    for (size_t i = 0; i < num; i++) {
+        chain[i] = sk_CRYPTO_BUFFER_value(presented, i);
+    }
+    struct chain_rules rules = {.anchors = app->anchors, .role = VERIFY_SERVER, .depth = DEPTH_MAX};
+    bool ok = chain_verify(&rules, chain, num, clock_wall_s(), &session->why) == VERIFY_OK &&
+              has_name(app, chain[0], &session->why);
+    ERR_clear_error();
+    *out_alert = SSL_AD_BAD_CERTIFICATE;
+    return ok ? ssl_verify_ok : ssl_verify_invalid;
+}
+
+bool edge_app_finish(struct edge_app *app, struct err *err) {
+    SSL_CTX *ctx = app->ssl = SSL_CTX_new(TLS_with_buffers_method());
+    if (ctx == NULL || !SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION)) {
+        ERR_clear_error();
+        return ERR_NO_MEMORY(err, "preparing TLS");
+    }
+    SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_max_cert_list(ctx, CERT_LIST_MAX);
+    SSL_CTX_set_custom_verify(ctx, SSL_VERIFY_PEER, verify);
+    return true;
+}
+
+void edge_app_fini(struct edge_app *app) {
+    anchors_free(app->anchors);
+    SSL_CTX_free(app->ssl);
+    *app = (struct edge_app){0};
+}
+
+static const char *finish(void *arg, SSL *ssl, uint8_t *alert) {
+    (void)arg;
+    (void)ssl;
+    (void)alert;
+    return NULL; // `verify` was asked: a server always has a certificate
+}
+
+static const char *refusal(const void *arg) {
+    const struct app_session *session = arg;
+    return session->why.msg[0] == '\0' ? NULL : session->why.msg;
+}
+
+static bool offer_alpn(SSL *ssl, struct span alpn) {
+    uint8_t list[1 + UINT8_MAX];
+    if (alpn.len == 0) {
+        return true;
+    }
+    list[0] = (uint8_t)alpn.len;
+    memcpy(list + 1, alpn.ptr, alpn.len);
+    return SSL_set_alpn_protos(ssl, list, (unsigned)alpn.len + 1) == 0; // zero is success
+}
+
+static bool set_up(SSL *ssl, const struct edge_app *app, struct identity *identity,
+                   struct span alpn) {
+    SSL_set_connect_state(ssl);
+    if (identity != NULL) {
+        size_t num = 0;
+        struct svid *svid = identity_svid(identity);
+        CRYPTO_BUFFER *const *chain = svid_chain(svid, &num);
+        if (!SSL_set_chain_and_key(ssl, chain, num, svid_key(svid), NULL)) {
+            return false;
+        }
+    }
+    return offer_alpn(ssl, alpn) &&
+           (app->server_name == NULL || SSL_set_tlsext_host_name(ssl, app->server_name));
+}
+
+struct tls_stream *edge_app_connect(const struct edge_app *app, struct identity *identity,
+                                    struct span alpn) {
+    struct app_session *session = calloc(1, sizeof(*session));
+    if (session == NULL) {
+        return NULL;
+    }
+    session->app = app;
+    struct tls_foreign foreign = {.ssl = SSL_new(app->ssl),
+                                  .arg = session,
+                                  .finish = finish,
+                                  .refusal = refusal,
+                                  .free = free};
+    if (foreign.ssl == NULL || !SSL_set_app_data(foreign.ssl, session) ||
+        !set_up(foreign.ssl, app, identity, alpn)) {
+        ERR_clear_error();
+        SSL_free(foreign.ssl);
+        free(session);
+        return NULL;
+    }
+    return tls_stream_new_foreign(&foreign);
+}

@@ -1,0 +1,454 @@
+"""TLS that ends at the application's ports, with real clients: curl, openssl, redis-cli."""
+
+import socket
+import ssl
+
+import pytest
+
+from pavise_e2e import settings
+from pavise_e2e.applications import echo
+from pavise_e2e.edge import CLIENT, Edge, Pki, WebApplication, run, server_context
+from pavise_e2e.network import free_port
+from pavise_e2e.waiting import wait_until
+
+
+@pytest.fixture(scope="module")
+def pki(tmp_path_factory):
+    made = Pki(tmp_path_factory.mktemp("edge") / "pki").usual()
+    past, future = ("20200101000000Z", "20200201000000Z"), ("20900101000000Z", "20910101000000Z")
+    made.leaf("past", "ca", "/CN=svc-past", CLIENT, dates=past)
+    made.leaf("future", "ca", "/CN=svc-future", CLIENT, dates=future)
+    made.leaf("srveku", "ca", "/CN=server-eku-only", "extendedKeyUsage = serverAuth")
+    made.leaf("other", "ca", "/CN=svc-b", CLIENT)
+    made.leaf("weak", "ca", "/CN=svc-weak", CLIENT, key=("rsa:1024",))
+    made.leaf("int", "ca", "/O=Test/CN=Int", "basicConstraints = critical,CA:TRUE,pathlen:0",
+              "keyUsage = critical,keyCertSign")
+    made.leaf("ci", "int", "/CN=svc-via-int", CLIENT)
+    made.leaf("rsa", "ca", "/CN=www.x.rsa", "subjectAltName = DNS:www.x", key=("rsa:2048",))
+    made.leaf("ec", "ca", "/CN=www.x.ec", "subjectAltName = DNS:www.x")
+    made.leaf("wild", "ca", "/CN=wild.y", "subjectAltName = DNS:*.y")
+    made.leaf("any", "ca", "/CN=any", "subjectAltName = DNS:any.z")
+    return made
+
+
+@pytest.fixture
+def web():
+    application = WebApplication()
+    yield application
+    application.stop()
+
+
+def files(pki, *names):
+    return [{"file": str(pki.certificate(name))} for name in names]
+
+
+def pem(pki, name):
+    return {"name": name, "certFile": str(pki.certificate(name)),
+            "keyFile": str(pki.key(name))}
+
+
+def edge_for(lab, pki, web, **keys):
+    return Edge(lab, pki, web.port, {"certificates": [pem(pki, "server")], **keys})
+
+
+# --- who gets in
+
+
+def test_required_certificates(loopback, pki, web):
+    """Acceptance 9, 15: several CAs in one list; no certificate is an alert, never a reset."""
+    edge = edge_for(loopback, pki, web, clientCerts=files(pki, "ca", "ca2"))
+    assert edge.curl(client="client")[:2] == (0, "200")
+    assert edge.curl(client="client2")[:2] == (0, "200")
+    for _ in range(20):
+        assert edge.curl("--tlsv1.3")[0] == 56
+    code, _, output = edge.curl("--tls-max", "1.2")
+    assert code == 35 and "handshake failure" in output
+    assert len(web.seen) == 2
+    assert "peer did not return a certificate" in edge.agent.log()
+    refusal = edge.agent.status.wait_for_refusal("peer_identity")
+    assert refusal["rule"] == "clientAuth" and "port 8443" in refusal["detail"]
+    assert edge.agent.status.metric("pavise_peers_refused_total", direction="inbound",
+                                    reason="no_certificate") == 21
+
+
+@pytest.mark.parametrize("name, alert, reason", [
+    ("client2", "unknown ca", "untrusted"), ("past", "certificate expired", "expired"),
+    ("future", "certificate expired", "not_yet_valid"),
+    ("srveku", "unsupported certificate", "bad_usage")])
+def test_refused_certificates(loopback, pki, web, name, alert, reason):
+    """Acceptance 16: each kind of wrong certificate, its alert, and its reason in the metrics."""
+    edge = edge_for(loopback, pki, web, clientCerts=files(pki, "ca"))
+    for version in (("--tlsv1.3",), ("--tls-max", "1.2")):
+        code, _, output = edge.curl(*version, client=name)
+        # curl 60: it takes this alert of TLS 1.2 for a verdict on the server, and hides it.
+        assert (code in (35, 56) and alert in output) or code == 60
+    assert edge.curl(client="client")[:2] == (0, "200")
+    assert len(web.seen) == 1
+    assert edge.agent.status.metric("pavise_peers_refused_total", direction="inbound",
+                                    reason=reason) == 2
+    subject = run("openssl", "x509", "-noout", "-subject", "-nameopt", "RFC2253", "-in",
+                  pki.certificate(name)).stdout.strip().removeprefix("subject=")
+    assert edge.agent.status.wait_for_refusal("peer_identity")["peerSubject"] == subject
+
+
+def test_optional_and_none(loopback, pki, web):
+    edge = edge_for(loopback, pki, web, clientAuth="optional", clientCerts=files(pki, "ca"))
+    assert edge.curl()[:2] == (0, "200")
+    assert edge.curl(client="client")[:2] == (0, "200")
+    assert edge.curl(client="client2")[0] in (55, 56)
+    edge.reload({"certificates": [pem(pki, "server")], "clientAuth": "none"})
+    assert edge.curl(client="client2")[:2] == (0, "200")  # it is not even asked for
+
+
+def weak_client(edge):
+    """The first line of the answer to a client with an RSA key of 1024 bits, or its alert: OpenSSL
+    has to be told not to refuse the key by itself."""
+    context = ssl.create_default_context(cafile=edge.pki.certificate("ca"))
+    context.set_ciphers("DEFAULT@SECLEVEL=0")
+    context.load_cert_chain(edge.pki.certificate("weak"), edge.pki.key("weak"))
+    try:
+        with context.wrap_socket(edge.connect(), server_hostname="localhost") as tls:
+            tls.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            return tls.recv(100).decode().partition("\r\n")[0]
+    except ssl.SSLError as refused:
+        return refused.reason
+
+
+def test_weak_certificate(loopback, pki, web):
+    edge = edge_for(loopback, pki, web, clientCerts=files(pki, "ca"))
+    assert "BAD_CERTIFICATE" in weak_client(edge)
+    assert edge.agent.status.wait_for_refusal("peer_identity")["rule"] == "allowWeakClientCerts"
+
+
+def test_outdated_and_weak_are_forgiven_where_said(loopback, pki, web):
+    """Acceptance 34: exactly that, and nothing else."""
+    edge = edge_for(loopback, pki, web, clientCerts=files(pki, "ca"),
+                    allowOutdatedClientCerts=True, allowWeakClientCerts=True)
+    assert edge.curl(client="past")[:2] == (0, "200")
+    assert weak_client(edge).startswith("HTTP/1.1 200")
+    for name in ("future", "client2", "srveku"):
+        assert edge.curl(client=name)[0] in (55, 56)
+
+
+def test_pinned_leaf_and_intermediate(loopback, pki, web):
+    """Acceptance 29, 30."""
+    edge = edge_for(loopback, pki, web, clientCerts=files(pki, "client"))
+    assert edge.curl(client="client")[:2] == (0, "200")
+    assert edge.curl(client="other")[0] == 56
+    edge.reload({"certificates": [pem(pki, "server")], "clientCerts": files(pki, "int")})
+    assert edge.curl(client="ci")[:2] == (0, "200")
+    assert edge.curl(client="client")[0] == 56
+
+
+def test_client_depth(loopback, pki, web):
+    """One intermediate by default, none when it says 0."""
+    chain = loopback.write("chain.crt", pki.certificate("ci").read_text() +
+                           pki.certificate("int").read_text())
+    edge = edge_for(loopback, pki, web, clientCerts=files(pki, "ca"))
+    with_chain = ("--cert", chain, "--key", pki.key("ci"))
+    assert edge.curl(*with_chain)[:2] == (0, "200")
+    edge.reload({"certificates": [pem(pki, "server")], "clientCerts": files(pki, "ca"),
+                 "clientDepth": 0})
+    assert edge.curl(*with_chain)[0] == 56
+    assert edge.curl(client="client")[:2] == (0, "200")
+
+
+FULL = {"CN": "svc-a", "O": "Acme", "OU": ["sre", "eng"], "L": "SF", "ST": "CA", "C": "US"}
+
+
+@pytest.mark.parametrize("mode, subject, passes", [
+    ("sanCn", {"CN": "svc-a"}, True), ("sanCn", {"CN": "svc-a.local"}, True),
+    ("sanCn", {"CN": "zzz"}, False), ("fullSubject", FULL, True),
+    ("fullSubject", {**FULL, "OU": ["eng", "sre"]}, True),
+    ("fullSubject", {**FULL, "O": "Other"}, False), ("fullSubject", {"CN": "svc-a"}, False)])
+def test_subjects(loopback, pki, web, mode, subject, passes):
+    """Acceptance 31, 32."""
+    edge = edge_for(loopback, pki, web, clientCerts=files(pki, "ca"), subjectValidation=mode,
+                    authorizedSubjects=[{"CN": "somebody else"}, subject])
+    code, status, _ = edge.curl(client="client")
+    assert (code == 0 and status == "200") is passes
+    if not passes:
+        refusal = edge.agent.status.wait_for_refusal("peer_identity")
+        assert refusal["rule"] == "authorizedSubjects"
+
+
+def test_a_leaf_switches_subjects_off(loopback, pki, web):
+    edge = edge_for(loopback, pki, web, clientCerts=files(pki, "ca", "client"),
+                    subjectValidation="sanCn", authorizedSubjects=[{"CN": "nobody"}])
+    assert edge.curl(client="other")[:2] == (0, "200")  # for the whole list
+    assert "has no effect while clientCerts holds" in edge.agent.log()
+
+
+def test_certificates_of_the_seed(loopback, tmp_path, web):
+    """Acceptance 14: version 1, no SAN, made by the commands that people copy."""
+    def openssl(*argv):
+        assert run("openssl", *argv, cwd=tmp_path).returncode == 0
+
+    openssl("req", "-x509", "-nodes", "-newkey", "rsa:2048", "-keyout", "ca.key", "-out", "ca.crt",
+            "-days", "30", "-subj", "/CN=ROOTCA")
+    for name in ("mtls.httpbin.org", "CLIENT"):
+        openssl("req", "-nodes", "-newkey", "rsa:2048", "-keyout", f"{name}.key", "-out", "r.csr",
+                "-subj", f"/CN={name}")
+        openssl("x509", "-req", "-in", "r.csr", "-CA", "ca.crt", "-CAkey", "ca.key",
+                "-set_serial", "01", "-days", "30", "-out", f"{name}.crt")
+
+    class Seed:
+        certificate = staticmethod(lambda name: tmp_path / f"{name}.crt")
+        key = staticmethod(lambda name: tmp_path / f"{name}.key")
+
+    edge = Edge(loopback, Seed, web.port, {
+        "certificates": [{**pem(Seed, "mtls.httpbin.org"), "serverNames": ["mtls.httpbin.org"]}],
+        "clientCerts": files(Seed, "ca")})
+    assert edge.curl(client="CLIENT")[:2] == (0, "200")
+    assert edge.curl()[0] == 56
+
+
+# --- what is presented
+
+
+def test_by_server_name(loopback, pki, web):
+    """Acceptance 19, 25: exact, one label, all; RSA and ECDSA side by side; a missing name."""
+    certificates = [pem(pki, "rsa"), pem(pki, "ec"), pem(pki, "wild"),
+                    {**pem(pki, "any"), "serverNames": ["*"]}]
+    edge = Edge(loopback, pki, web.port, {"certificates": certificates, "clientAuth": "none"})
+    ecdsa = ("-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-GCM-SHA256")
+    rsa = ("-tls1_2", "-cipher", "ECDHE-RSA-AES128-GCM-SHA256")
+    assert edge.presented("-servername", "www.x", *ecdsa) == "CN=www.x.ec"
+    assert edge.presented("-servername", "WWW.X", *rsa) == "CN=www.x.rsa"
+    assert edge.presented("-servername", "www.x", "-sigalgs", "RSA-PSS+SHA256") == "CN=www.x.rsa"
+    assert edge.presented("-servername", "a.y") == "CN=wild.y"
+    assert edge.presented("-servername", "a.b.y") == "CN=any"
+    assert edge.presented("-noservername") is None
+    edge.reload({"certificates": certificates[:3], "clientAuth": "none"})
+    assert edge.presented("-servername", "a.b.y") is None
+    assert "failed to match any SSL certificate by SNI: a.b.y" in edge.agent.log()
+    edge.reload({"certificates": certificates[:3], "clientAuth": "none",
+                 "fallbackServerName": "b.y"})
+    assert edge.presented("-noservername") == "CN=wild.y"
+
+
+def test_versions_by_server_name(loopback, pki, web):
+    """Acceptance 20."""
+    edge = Edge(loopback, pki, web.port, {
+        "clientAuth": "none",
+        "certificates": [{**pem(pki, "server"), "serverNames": ["a"], "maxVersion": "1.2"},
+                         {**pem(pki, "any"), "serverNames": ["b"], "minVersion": "1.3"}]})
+    for name, version, passes in (("a", ("--tls-max", "1.2"), True), ("a", ("--tlsv1.3",), False),
+                                  ("b", ("--tlsv1.3",), True), ("b", ("--tls-max", "1.2"), False)):
+        code = edge.curl("-k", *version, host=name)[0]
+        assert code == (0 if passes else 35)
+
+
+def test_cipher_lists(loopback, pki, web):
+    edge = edge_for(loopback, pki, web, clientAuth="none",
+                    ciphers="ECDHE-ECDSA-AES256-GCM-SHA384",
+                    tls13CipherSuites=["TLS_CHACHA20_POLY1305_SHA256"])
+    assert edge.curl("--tls-max", "1.2", "--ciphers",
+                     "ECDHE-ECDSA-AES128-GCM-SHA256")[0] == 35
+    assert edge.curl("--tls-max", "1.2")[:2] == (0, "200")
+    assert edge.curl("--tls13-ciphers", "TLS_CHACHA20_POLY1305_SHA256")[:2] == (0, "200")
+    assert edge.curl("--tls13-ciphers", "TLS_AES_128_GCM_SHA256")[0] in (35, 56)
+
+
+def test_encrypted_key(loopback, pki, web):
+    key = loopback.path("encrypted.key")
+    done = run("openssl", "pkcs8", "-topk8", "-in", pki.key("server"), "-out", key, "-passout",
+               "pass:not told")
+    assert done.returncode == 0
+    key.chmod(0o644)
+    phrase = loopback.write("phrase", "not told\n")
+    certificate = {**pem(pki, "server"), "keyFile": str(key), "keyPassphrase": f"file:{phrase}"}
+    edge = Edge(loopback, pki, web.port, {"certificates": [certificate], "clientAuth": "none"})
+    assert edge.curl()[:2] == (0, "200")
+    assert "not told" not in edge.agent.log()
+    assert "not told" not in edge.agent.status.get("/config")[1]
+
+
+def test_no_session_is_resumed(loopback, pki, web):
+    edge = edge_for(loopback, pki, web, clientAuth="none")
+    session = loopback.path("session")
+    for version in ("-tls1_2", "-tls1_3"):
+        run("openssl", "s_client", "-connect", f"127.0.0.1:{edge.port}", version, "-sess_out",
+            session, input="")
+        again = run("openssl", "s_client", "-connect", f"127.0.0.1:{edge.port}", version,
+                    *(("-sess_in", session) if session.exists() else ()), input="")
+        assert "Reused" not in again.stdout and "New, TLS" in again.stdout
+
+
+def test_alpn(loopback, pki, web):
+    def agreed(*offer):
+        done = run("openssl", "s_client", "-connect", f"127.0.0.1:{edge.port}", "-alpn", *offer,
+                   input="")
+        return done.stdout
+
+    edge = edge_for(loopback, pki, web, clientAuth="none")
+    assert "No ALPN negotiated" in agreed("h2,http/1.1")
+    edge.reload({"certificates": [pem(pki, "server")], "clientAuth": "none",
+                 "alpn": ["http/1.1"]})
+    assert "ALPN protocol: http/1.1" in agreed("h2,http/1.1")
+    assert "CONNECTED" in agreed("h2") and "ALPN protocol" not in agreed("h2")
+
+
+def test_workload_certificate(loopback, pki, web):
+    """Without `certificates` the workload's own is shown, and identities are judged by it."""
+    edge = Edge(loopback, pki, web.port, {"clientAuth": "none"}, authority=True)
+    done = run("openssl", "s_client", "-connect", f"127.0.0.1:{edge.port}", input="")
+    shown = run("openssl", "x509", "-noout", "-ext", "subjectAltName", input=done.stdout)
+    assert f"URI:spiffe://{settings.TRUST_DOMAIN}/" in shown.stdout
+
+
+# --- plaintext, probes, pieces
+
+
+def test_plaintext_on_a_tls_port(loopback, pki, web):
+    """Acceptance 10, 27."""
+    edge = edge_for(loopback, pki, web, clientAuth="none")
+    done = run("curl", "-sS", "--noproxy", "*", f"http://127.0.0.1:{edge.port}/")
+    assert done.returncode in (52, 56) and web.seen == []
+    assert edge.agent.status.wait_for_refusal("tls_required")["rule"] == "tlsMode"
+    assert edge.curl()[:2] == (0, "200")
+
+
+def test_permissive(loopback, pki, web):
+    edge = edge_for(loopback, pki, web, tlsMode="permissive", clientCerts=files(pki, "ca"))
+    done = run("curl", "-sS", "--noproxy", "*", f"http://127.0.0.1:{edge.port}/")
+    assert done.returncode == 0
+    assert edge.curl(client="client")[:2] == (0, "200")
+    assert edge.curl()[0] == 56  # TLS that fails is not plaintext
+
+
+def test_a_server_that_speaks_first(loopback, pki):
+    def greet(connection, _application):
+        connection.sendall(b"220 ready\r\n")
+        connection.recv(1)
+
+    application = loopback.application(loopback.host, "127.0.0.1", 0, greet)
+    edge = Edge(loopback, pki, application.port, {
+        "tlsMode": "permissive", "clientAuth": "none", "certificates": [pem(pki, "server")]})
+    with edge.connect() as connection:
+        assert connection.recv(100) == b"220 ready\r\n"
+
+
+def test_bare_connects_are_harmless(loopback, pki, web):
+    """Acceptance 8: a probe that connects and leaves is no refusal and reaches nothing."""
+    edge = edge_for(loopback, pki, web, clientCerts=files(pki, "ca"))
+    for _ in range(5):
+        edge.connect().close()
+    wait_until("the probes are over",
+               lambda: edge.agent.log().count("event=connection_closed") == 5)
+    assert edge.agent.status.rows("/refusals") == [] and web.seen == []
+
+
+def test_client_hello_in_pieces(loopback, pki, web):
+    """A ClientHello, one byte to the segment, and one byte to the record."""
+    edge = edge_for(loopback, pki, web, clientAuth="none")
+    for by_record in (False, True):
+        context = ssl.create_default_context(cafile=pki.certificate("ca"))
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(incoming, outgoing, server_hostname="mtls.httpbin.org")
+        with pytest.raises(ssl.SSLWantReadError):
+            tls.do_handshake()
+        hello = outgoing.read()
+        if by_record:
+            hello = b"".join(hello[:3] + b"\0\1" + hello[i:i + 1] for i in range(5, len(hello)))
+        with edge.connect() as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for i in range(len(hello)):
+                connection.sendall(hello[i:i + 1])
+            while tls.version() is None or not tls.cipher():
+                incoming.write(connection.recv(65536))
+                try:
+                    tls.do_handshake()
+                except ssl.SSLWantReadError:
+                    continue
+            connection.sendall(outgoing.read())
+    assert "reason=tls_failed" not in edge.agent.log()
+
+
+# --- towards the application
+
+
+def test_app_tls_reencrypt_and_passthrough(loopback, pki):
+    """Acceptance 6, 7."""
+    application = WebApplication(server_context(pki, "any"))
+    try:
+        keys = {"certificates": [pem(pki, "server")], "clientAuth": "none"}
+        edge = Edge(loopback, pki, application.port,
+                    {**keys, "appTls": {"mode": "reencrypt"}})
+        assert edge.curl()[:2] == (0, "200")
+        assert edge.presented() == "O=Test,CN=mtls.httpbin.org"
+        verified = {"mode": "reencrypt", "verify": True, "caCerts": files(pki, "ca"),
+                    "serverName": "any.z"}
+        edge.reload({**keys, "appTls": verified})
+        assert edge.curl()[:2] == (0, "200")
+        edge.reload({**keys, "appTls": {**verified, "caCerts": files(pki, "any"),
+                                        "serverName": ""}})
+        assert edge.curl()[:2] == (0, "200")  # pinned: the name does not matter
+        edge.reload({**keys, "appTls": {**verified, "serverName": "other.z"}})
+        assert edge.curl()[0] != 0
+        assert edge.agent.status.wait_for_refusal("app_unreachable")["rule"] == "appTls"
+        edge.reload({"appTls": {"mode": "passthrough"}})
+        assert edge.presented() == "CN=any"
+        done = run("curl", "-sS", "--noproxy", "*", f"http://127.0.0.1:{edge.port}/")
+        assert done.returncode != 0
+    finally:
+        application.stop()
+
+
+# --- changes while running
+
+
+def test_reload(loopback, pki, web):
+    """Acceptance 21, 26, 33, 35: new connections follow, open ones live, a bad batch is nothing."""
+    application = loopback.application(loopback.host, "127.0.0.1", 0, echo)
+    keys = {"certificates": [pem(pki, "server")], "clientCerts": files(pki, "ca")}
+    edge = Edge(loopback, pki, application.port, keys)
+    context = ssl.create_default_context(cafile=pki.certificate("ca"))
+    context.load_cert_chain(pki.certificate("client"), pki.key("client"))
+    with context.wrap_socket(edge.connect(), server_hostname="localhost") as tls:
+        def answers():
+            tls.sendall(b"ping")
+            return tls.recv(4) == b"ping"
+
+        assert answers()
+        for bad, code in (([{"file": str(pki.key("ca"))}], "invalid_certificate"),
+                          (files(pki, "past"), "certificate_expired"),
+                          (files(pki, "ca", "ca"), "duplicated_certs")):
+            log = edge.reload({**keys, "clientCerts": bad})
+            assert "reload_refused" in log and f"clientCerts: {code}" in log
+            assert edge.presented() == "O=Test,CN=mtls.httpbin.org" and answers()
+        assert "keyFile: the key is not that" in edge.reload(
+            {**keys, "certificates": [{**pem(pki, "server"), "keyFile": str(pki.key("any"))}]})
+        edge.reload({"certificates": [pem(pki, "any")], "clientCerts": files(pki, "ca2")})
+        assert edge.presented() == "CN=any"
+        assert answers()  # admitted by what was in force then
+    assert "PRIVATE" not in edge.agent.log()
+
+
+# --- redis
+
+
+def redis_server(lab, *options):
+    port = free_port()
+    lab.start(f"redis-{port}", [settings.program("redis-server"), "--port", port, "--save", "",
+                                "--dir", lab.directory, *options], host=lab.host)
+    lab.wait_port(lab.host, "127.0.0.1", port)
+    return port
+
+
+def test_plain_redis_behind_tls(loopback, pki):
+    """Acceptance 27."""
+    settings.program("redis-cli")
+    edge = Edge(loopback, pki, redis_server(loopback),
+                {"certificates": [pem(pki, "server")], "clientAuth": "none"})
+    assert edge.pongs() and not edge.pongs(tls=False)
+
+
+def test_peers_only(loopback, pki):
+    """Acceptance 28: plaintext is for clients, TLS for replication peers."""
+    settings.program("redis-cli")
+    edge = Edge(loopback, pki, redis_server(loopback), {
+        "tlsMode": "peersOnly", "certificates": [pem(pki, "server")],
+        "peerCerts": files(pki, "ca")})
+    assert edge.pongs(tls=False) and edge.pongs(client="client")
+    assert not edge.pongs() and not edge.pongs(client="client2")
