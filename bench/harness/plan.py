@@ -1,12 +1,14 @@
 """How long and how often is measured, and where the programs and their files are."""
 
 import dataclasses
+import os
 import pathlib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "bench" / "results"
-APP_PORT = 21000  # the application behind every contender, one at a time
-FIRST_PORT = 21100  # below the range that the kernel takes client ports from
+# Below the range that the kernel takes client ports from; two runs at a time rarely meet.
+APP_PORT = 20000 + os.getpid() % 40 * 300  # the application behind every contender, one at a time
+FIRST_PORT = APP_PORT + 10  # of the first contender
 PORTS_EACH = 10
 
 
