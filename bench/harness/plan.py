@@ -28,7 +28,7 @@ class Plan:
 
 FULL = Plan("full", rounds=10, fewest_rounds=5, cell_s=1.0, open_loop_s=30.0, open_loop_rate=5000,
             starts=10, idle_counts=(200, 1000, 2000, 5000), settle_s=1.0, repeat_s=600)
-QUICK = Plan("quick", rounds=3, fewest_rounds=2, cell_s=0.3, open_loop_s=5.0, open_loop_rate=5000,
+QUICK = Plan("quick", rounds=3, fewest_rounds=2, cell_s=0.25, open_loop_s=5.0, open_loop_rate=5000,
              starts=3, idle_counts=(200, 1000), settle_s=0.2, repeat_s=10)
 SMOKE = Plan("smoke", rounds=1, fewest_rounds=1, cell_s=0.1, open_loop_s=0.1, open_loop_rate=500,
              starts=1, idle_counts=(20, 40), settle_s=0.05, repeat_s=0)

@@ -73,8 +73,8 @@ def prove_wire(pair, first_port):
         require(hello.cipher == AES_128_GCM_SHA256, f"the wire carries cipher {hello.cipher:#06x}")
     require(not any(payload[:32] in data for data in sent), "the payload is readable on the wire")
     seen = how_connected(hellos)
-    require(seen == pair.recipe.connections,
-            f"connections were expected to be \"{pair.recipe.connections}\", but are \"{seen}\"")
+    require(seen in pair.recipe.connections,
+            f"connections are \"{seen}\", not \"{pair.recipe.connections[0]}\"")
 
 
 def how_connected(hellos):

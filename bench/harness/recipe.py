@@ -49,7 +49,7 @@ class Recipe:
     family = ""     # what --peers selects by
     tls = True      # to be proven
     alpn = None     # what a TLS client has to offer
-    connections = "resumed"  # what new ones are: "resumed" or "full" handshakes, or ONE_TUNNEL
+    connections = ("resumed",)  # what new ones may be: "resumed", "full", ONE_TUNNEL
     is_peer = True  # somebody else's TLS proxy: one of those that Pavise is measured against
 
     def missing(self):

@@ -113,7 +113,7 @@ class TcpProxy(Envoy):
 class Tunnel(Envoy):
     name = "envoy tunnel"
     alpn = "h2"
-    connections = ONE_TUNNEL
+    connections = (ONE_TUNNEL,)
 
     def inside(self, bench, listen, app):
         return self.command(bench, "inside", listen, {

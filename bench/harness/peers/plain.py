@@ -13,7 +13,6 @@ class Direct(Recipe):
 class Plain(Recipe):
     tls = False
     is_peer = False
-    connections = "no TLS"
     family = "plain"
 
     def __init__(self, name="plain"):
