@@ -11,6 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "agent/intercept/ambient.h"
+
 #define READ_CHUNK 4096
 #define PATH_LEN_MAX 4096
 #define SAYING_MAX 512 // of what nft said, in an error
@@ -130,6 +132,7 @@ static int run(char *const argv[], const struct stdio_files *files, struct err *
     if (!find_program(program, err)) {
         return -1;
     }
+    (void)ambient_raise_net_admin(); // where it cannot, nft says what it lacks
     pid_t pid = 0;
     int errnum = spawn(program, argv, files, &pid);
     if (errnum != 0) {
@@ -161,7 +164,8 @@ static void set_refusal(const struct buf *said, struct err *err) {
     if (says(said, "Operation not permitted") || says(said, "Permission denied")) {
         (void)ERR_SET(err, ERR_ENVIRONMENT,
                       "not permitted: the rules of a network namespace need the capability "
-                      "NET_ADMIN in it (run this as root)");
+                      "NET_ADMIN in it (run this as root, or with the file capability "
+                      "cap_net_admin+ep where the container adds NET_ADMIN)");
         return;
     }
     struct span text = buf_span(said);

@@ -45,6 +45,7 @@ TESTED_ELSEWHERE = [
     (r"agent/edge/edge_files\.c|agent/tls/edge_chain\.c", "tests/edge/edge_set_test.c"),
     # Wiring of a whole agent: tested through the program.
     (r"agent/command/intercept\.c", "tests/e2e/test_intercept.py"),
+    (r"agent/intercept/ambient\.c", "tests/e2e/test_image.py"),
     (r"agent/main\.c|agent/command/agent\.c|agent/control/control\w*\.c|agent/relay/leg_tls\.c|"
      r"agent/worker/(conn|worker)\w*\.c", "tests/e2e/conftest.py"),
     # Programs that the benchmark runs: a short round of it does, too.

@@ -1,0 +1,99 @@
+"""Container images of deploy/image: built, unpacked, and run by crun without an engine."""
+
+import gzip
+import json
+import os
+import subprocess
+import tarfile
+
+from . import settings
+
+BUILD = settings.REPOSITORY / "deploy/image/build.py"
+CAPABILITY = "SCHILY.xattr.security.capability"
+PYTHON = "/usr/bin/python3"
+
+
+def build(folder, *options):
+    """An image layout in `folder`; the digest."""
+    done = subprocess.run([PYTHON, BUILD, *options, settings.binary(), folder], text=True,
+                          capture_output=True, check=False, env=settings.environment())
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()[1].rstrip(",")
+
+
+class Image:
+    """A layout that was read back as the specification says."""
+
+    def __init__(self, folder):
+        self._blobs = folder / "blobs"
+        index = json.loads((folder / "index.json").read_bytes())
+        self.manifest = self._json(index["manifests"][0])
+        self.config = self._json(self.manifest["config"])
+
+    def _blob(self, descriptor):
+        content = (self._blobs / descriptor["digest"].replace(":", "/")).read_bytes()
+        assert len(content) == descriptor["size"]
+        return content
+
+    def _json(self, descriptor):
+        return json.loads(self._blob(descriptor))
+
+    def unpack(self, folder):
+        folder.mkdir()
+        for layer in self.manifest["layers"]:
+            path = folder.with_suffix(".tar")
+            path.write_bytes(gzip.decompress(self._blob(layer)))
+            with tarfile.open(path) as archive:
+                archive.extractall(folder)
+                for entry in archive:
+                    value = entry.pax_headers.get(CAPABILITY)
+                    if value is not None:
+                        os.setxattr(folder / entry.name, "security.capability", value.encode())
+        return folder
+
+
+# crun refuses a machine whose cgroups are half version 1, which is not what is tested here.
+OWN_CGROUPS = """
+umount -l /sys/fs/cgroup 2>/dev/null
+mount -t cgroup2 none /sys/fs/cgroup && exec "$@"
+"""
+
+
+class Container:
+    """One container: an unpacked image, who it runs as, in which network namespace."""
+
+    def __init__(self, lab, name, image, *, args=None, host=None, capabilities=(), mounts=()):
+        self.folder = lab.path(f"{name}.bundle")
+        self.folder.mkdir()
+        image.unpack(self.folder / "rootfs")
+        inner = image.config["config"]
+        uid = int(inner["User"].split(":")[0])
+        spec = {
+            "ociVersion": "1.0.2",
+            "process": {
+                "user": {"uid": uid, "gid": uid},
+                "args": inner["Entrypoint"] + (inner["Cmd"] if args is None else args),
+                "cwd": inner["WorkingDir"], "noNewPrivileges": True,
+                # As the engines have done it since 1.1: nothing inheritable, nothing ambient.
+                "capabilities": {kind: list(capabilities)
+                                 for kind in ("bounding", "effective", "permitted")}},
+            "root": {"path": "rootfs", "readonly": True},
+            "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"},
+                       {"destination": "/dev", "type": "tmpfs", "source": "tmpfs"},
+                       *({"destination": str(inside), "type": "none", "source": str(outside),
+                          "options": ["rbind", option]} for outside, inside, option in mounts)],
+            "linux": {"namespaces": [{"type": "mount"}, {"type": "pid"}, {"type": "ipc"},
+                                     {"type": "network", **(
+                                         {"path": str(host.namespace)} if host else {})}]},
+        }
+        (self.folder / "config.json").write_text(json.dumps(spec), encoding="ascii")
+        self.name = f"pavise-e2e-{os.getpid()}-{name}"
+
+    def argv(self):
+        return [settings.program("unshare"), "--mount", "--propagation", "private", "sh", "-c",
+                OWN_CGROUPS, "sh", settings.program("crun"), "--cgroup-manager=disabled",
+                f"--root={self.folder / 'state'}", "run", "--bundle", self.folder, self.name]
+
+    def run(self, seconds=60):
+        return subprocess.run(self.argv(), text=True, capture_output=True, timeout=seconds,
+                              check=False, env=settings.environment())
