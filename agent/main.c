@@ -5,6 +5,7 @@
 #include "agent/command/agent.h"
 #include "agent/command/check.h"
 #include "agent/command/inject.h"
+#include "agent/command/injector.h"
 #include "agent/command/intercept.h"
 #include "agent/command/status.h"
 #include "agent/command/trust.h"
@@ -21,7 +22,8 @@ static const struct command COMMANDS[] = {
     {"authority", authority_run, "run the embedded identity server"},
     {"check", check_run, "validate a configuration"},
     {"inject", inject_run, "put the sidecar into Kubernetes manifests"},
-    {"uninject", inject_undo_run, "take it out again"},
+    {"injector", injector_run, "serve the Kubernetes webhook that does so"},
+    {"uninject", inject_undo_run, "take the sidecar out again"},
     {"intercept", intercept_run, "put in, remove or print the redirect rules"},
     {"status", status_run, "ask a running sidecar"},
     {"trust", trust_run, "write, show and change the trust store"},

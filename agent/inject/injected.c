@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "agent/inject/mark.h"
+#include "certmgr/trust/trust_env.h"
 
 #define CONFIG_FILE "/etc/pavise/agent.yaml"
 #define CERTS_PATH "/etc/pavise-certs"
@@ -296,24 +297,6 @@ bool injected_sources(const struct settings *settings, struct buf *out) {
 
 // --- the application's containers ----------------------------------------------------------------
 
-static const struct {
-    const char *name;
-    const char *value;
-} VARIABLES[] = {
-    {"SSL_CERT_FILE", MARK_TRUST_PATH "/ca-bundle.pem"},
-    {"SSL_CERT_DIR", MARK_TRUST_PATH "/certs"},
-    {"REQUESTS_CA_BUNDLE", MARK_TRUST_PATH "/ca-bundle.pem"},
-    {"CURL_CA_BUNDLE", MARK_TRUST_PATH "/ca-bundle.pem"},
-    {"GIT_SSL_CAINFO", MARK_TRUST_PATH "/ca-bundle.pem"},
-    {"AWS_CA_BUNDLE", MARK_TRUST_PATH "/ca-bundle.pem"},
-    {"PIP_CERT", MARK_TRUST_PATH "/ca-bundle.pem"},
-    {"GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", MARK_TRUST_PATH "/ca-bundle.pem"},
-    {"NODE_EXTRA_CA_CERTS", MARK_TRUST_PATH "/ca-extra.pem"},
-    {"DENO_CERT", MARK_TRUST_PATH "/ca-extra.pem"},
-    {"JAVA_TOOL_OPTIONS", "-Djavax.net.ssl.trustStore=" MARK_TRUST_PATH "/truststore.p12"},
-};
-#define NUM_VARIABLES (sizeof VARIABLES / sizeof VARIABLES[0])
-
 static bool has_variable(const struct manifest_node *env, const char *name) {
     const struct manifest_node *item =
         env != NULL && env->kind == MANIFEST_LIST ? env->first : NULL;
@@ -328,18 +311,22 @@ static bool has_variable(const struct manifest_node *env, const char *name) {
 
 bool injected_variables(const struct settings *settings, const struct manifest_node *env,
                         struct buf *out, struct buf *kept) {
+    const struct trust_env store = {.output = MARK_TRUST_PATH};
     size_t num = 0;
     bool ok = true;
     if (!settings_has(settings, SETTING_TRUST)) {
         return true;
     }
-    for (size_t i = 0; ok && i < NUM_VARIABLES; i++) {
-        if (has_variable(env, VARIABLES[i].name)) {
-            ok = buf_printf(kept, "%s%s", buf_span(kept).len == 0 ? "" : ", ", VARIABLES[i].name);
+    for (size_t i = 0; ok && i < trust_env_num(); i++) {
+        char value[TRUST_ENV_VALUE_MAX];
+        const char *name = trust_env_name(i);
+        if (has_variable(env, name)) {
+            ok = buf_printf(kept, "%s%s", buf_span(kept).len == 0 ? "" : ", ", name);
             continue;
         }
-        ok = buf_printf(out, "%s- name: %s\n  value: \"%s\"\n", num++ == 0 ? "env:\n" : "",
-                        VARIABLES[i].name, VARIABLES[i].value);
+        trust_env_value(&store, i, value);
+        ok = buf_printf(out, "%s- name: %s\n  value: \"%s\"\n", num++ == 0 ? "env:\n" : "", name,
+                        value);
     }
     return ok;
 }

@@ -181,6 +181,10 @@ static bool set(struct settings *settings, const char *key, size_t key_len, cons
                    (int)(key_len > 64 ? 64 : key_len), key);
 }
 
+bool settings_put(struct settings *settings, const char *key, const char *value, struct err *err) {
+    return set(settings, key, strlen(key), value, err);
+}
+
 bool settings_set(struct settings *settings, const char *assignment, struct err *err) {
     const char *equals = strchr(assignment, '=');
     if (equals == NULL) {

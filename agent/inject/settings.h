@@ -27,6 +27,9 @@ struct settings {
 };
 
 void settings_init(struct settings *settings);
+// Takes one value; `key` without the prefix.
+bool settings_put(struct settings *settings, const char *key, const char *value,
+                  struct err *err) MUST_USE;
 // Takes "key=value".
 bool settings_set(struct settings *settings, const char *assignment, struct err *err) MUST_USE;
 // Takes the annotations (NULL: none) of a pod. Unknown keys of ours are mistakes.

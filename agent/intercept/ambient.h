@@ -1,5 +1,6 @@
 // Handing a capability on to a program that this process starts. A container that is not root has
-// NET_ADMIN by a file capability on our own program; nft has none, so without this it would lose it.
+// NET_ADMIN by a file capability on our own program; nft has none, so without this it would lose
+// it.
 #ifndef AGENT_INTERCEPT_AMBIENT_H
 #define AGENT_INTERCEPT_AMBIENT_H
 

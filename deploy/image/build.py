@@ -6,7 +6,7 @@
 PROGRAM is bazel-bin/agent/pavise; FOLDER gets the layout (`podman pull oci:FOLDER:TAG`,
 `skopeo copy oci:FOLDER:TAG docker://...`). With --intercept the image holds Debian's nft and its
 libraries too, and the program has the file capability cap_net_admin+ep. The same inputs give the
-same digest, which is printed. Whatever is not the program comes from this machine's Debian packages.
+same digest, which is printed. What is not the program comes from this machine's Debian packages.
 """
 
 import argparse

@@ -29,9 +29,10 @@ AGENT = {
     "agent/control": {"config", "edge", "mesh", "net", "observe", "policy", "status", "tls",
                       "trust", "worker", "certmgr/trust"},
     # Manifests in, manifests out; the agent's configuration in them is checked as the agent does.
-    "agent/inject": {"config"},
-    "agent/command": {"config", "control", "edge", "inject", "intercept", "net", "observe",
-                      "status", "trust", "certmgr/trust"},
+    "agent/inject": {"config", "certmgr/trust"},
+    "agent/injector": {"inject", "net", "status"},
+    "agent/command": {"config", "control", "edge", "inject", "injector", "intercept", "net",
+                      "observe", "status", "trust", "certmgr/trust"},
 }
 LAYERS = {
     "base": set(),
@@ -71,10 +72,11 @@ DOORS = [
                  "authority/authority.c"]),
     # TLS itself: the data plane's streams, the client that reaches a remote CA, and probes of an
     # application that speaks TLS.
-    (r"openssl/ssl\.h$", ["agent/tls/*", "agent/status/probe_stream.c", "certmgr/tls_client.c",
+    (r"openssl/ssl\.h$", ["agent/injector/injector_tls.c",
+                         "agent/tls/*", "agent/status/probe_stream.c", "certmgr/tls_client.c",
                          "certmgr/tls_pump.c", "authority/tls_front.c"]),
     # X.509, keys and digests: where certificates are read, made and judged.
-    (r"openssl/", ["agent/status/probe_stream.c",
+    (r"openssl/", ["agent/injector/injector_tls.c", "agent/status/probe_stream.c",
                    "agent/http/client_headers.c", "agent/tls/*", "authority/ca*",
                    "authority/certificate.*", "authority/csr_service.c", "authority/tls_front.*",
                    "authority/tokens.c", "certmgr/anchors.*", "certmgr/bundle.*",

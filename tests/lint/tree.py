@@ -14,6 +14,8 @@ TESTED_ELSEWHERE = [
     (r"agent/inject/(agent_config|injected|mark|original|plan|probes|removal|workload)\.c",
      "tests/inject/inject_test.c"),
     (r"agent/command/inject\.c", "tests/e2e/test_inject.py"),
+    (r"agent/command/injector\.c|agent/injector/injector_(server|tls)\.c",
+     "tests/e2e/test_injector.py"),
     (r"agent/status/(app_probe|probe_stream)\.c", "tests/e2e/test_probes.py"),
     (r"agent/http/(http1_(back|front|write)|http_exchange)\.c", "tests/http/http_edge_test.c"),
     (r"agent/http/http2_(back|front|callbacks|stream)\.c", "tests/http/http2_session_test.c"),
