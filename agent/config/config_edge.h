@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/config/config_http.h"
 #include "agent/config/config_lists.h"
 #include "certmgr/subject_rule.h"
 
@@ -28,7 +29,8 @@ enum client_auth {
 enum tls_version { TLS_VERSION_UNSAID = 0, TLS_VERSION_1_2 = 3, TLS_VERSION_1_3 = 4 };
 enum subject_validation { SUBJECT_DISABLED, SUBJECT_SAN_CN, SUBJECT_FULL };
 enum app_tls_mode { APP_TLS_OFF, APP_TLS_REENCRYPT, APP_TLS_PASSTHROUGH };
-enum forward_client_cert { FORWARD_OFF, FORWARD_PROXY_V2 };
+enum forward_client_cert { FORWARD_OFF, FORWARD_PROXY_V2, FORWARD_HEADERS };
+enum client_failure { FAILURE_UNSAID, FAILURE_ALERT, FAILURE_HTTP };
 
 // A certificate by its name in trustStore.certificates, or a file. Exactly one is there.
 struct certificate_ref {
@@ -56,6 +58,9 @@ struct edge_certificate_options {
     struct certificate_refs client_certs;
     bool has_client_depth;
     uint32_t client_depth;
+    bool has_skip_mtls;
+    struct string_list skip_mtls;
+    enum client_failure on_failure;
     unsigned line;
 };
 
@@ -85,6 +90,7 @@ struct edge_options {
     struct prefix_list proxy_from;
     bool send_proxy;
     enum forward_client_cert forward_client_cert;
+    struct edge_http_options http; // with protocol http
 };
 
 #endif

@@ -1,6 +1,7 @@
 #include "agent/config/edge_rules.h"
 
 #include "agent/config/config.h"
+#include "agent/config/edge_http_rules.h"
 
 struct scene {
     const struct inbound_port *port;
@@ -45,7 +46,7 @@ static const char *find_terminating(const struct edge_options *edge) {
         {edge->tls13_cipher_suites.num > 0, "tls13CipherSuites"},
         {edge->alpn.num > 0, "alpn"},
         {edge->fallback_server_name != NULL, "fallbackServerName"},
-        {edge->forward_client_cert != FORWARD_OFF, "forwardClientCert"},
+        {edge->forward_client_cert == FORWARD_PROXY_V2, "forwardClientCert"},
     };
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         if (keys[i].is_said) {
@@ -177,4 +178,5 @@ void edge_rules_check(const struct inbound_port *port, const struct yaml_tree_no
     check_versions(&scene);
     check_app_tls(&scene);
     check_proxy(&scene);
+    edge_http_rules_check(port, item, report);
 }

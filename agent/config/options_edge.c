@@ -6,6 +6,10 @@
 #define SUBJECTS_MAX 256
 #define NAMES_MAX 256
 #define DEPTH_MAX 10
+#define PATTERNS_MAX 64
+#define RULES_MAX 1024
+#define SECOND_MS 1000
+#define HTTP_TIMEOUT_MAX_MS (1800 * SECOND_MS)
 
 static const struct option_row ref_rows[] = {
     {.key = "name",
@@ -29,8 +33,14 @@ static const struct option_choice client_auth_choices[] = {
     {"optional", CLIENT_AUTH_OPTIONAL, false},
     {"required", CLIENT_AUTH_REQUIRED, false},
     {NULL, 0, false}};
+static const struct option_choice own_failure_choices[] = {
+    {"alert", FAILURE_ALERT, false}, {"http400", FAILURE_HTTP, false}, {NULL, 0, false}};
+static const struct option_choice app_protocol_choices[] = {{"auto", APP_PROTOCOL_AUTO, false},
+                                                            {"http1", APP_PROTOCOL_HTTP1, false},
+                                                            {"http2", APP_PROTOCOL_HTTP2, false},
+                                                            {NULL, 0, false}};
 static const struct option_choice failure_choices[] = {
-    {"alert", 0, false}, {"http400", 1, true}, {NULL, 0, false}};
+    {"alert", 0, false}, {"http400", 1, false}, {NULL, 0, false}};
 const struct option_choice options_tls_versions[] = {
     {"1.2", TLS_VERSION_1_2, false}, {"1.3", TLS_VERSION_1_3, false}, {NULL, 0, false}};
 static const struct option_choice validation_choices[] = {{"disabled", SUBJECT_DISABLED, false},
@@ -42,11 +52,11 @@ static const struct option_choice app_tls_choices[] = {{"off", APP_TLS_OFF, fals
                                                        {"passthrough", APP_TLS_PASSTHROUGH, false},
                                                        {NULL, 0, false}};
 static const struct option_choice protocol_choices[] = {
-    {"tcp", 0, false}, {"http", 1, true}, {NULL, 0, false}};
+    {"tcp", 0, false}, {"http", 1, false}, {NULL, 0, false}};
 static const struct option_choice accept_proxy_choices[] = {
     {"off", false, false}, {"required", true, false}, {NULL, 0, false}};
 static const struct option_choice forward_choices[] = {{"off", FORWARD_OFF, false},
-                                                       {"headers", 0, true},
+                                                       {"headers", FORWARD_HEADERS, false},
                                                        {"proxyV2", FORWARD_PROXY_V2, false},
                                                        {NULL, 0, false}};
 
@@ -127,8 +137,15 @@ static const struct option_row certificate_rows[] = {
      VALUE(struct edge_certificate_options, client_depth),
      HAS(struct edge_certificate_options, has_client_depth),
      .meaning = "Instead of the port's, for these names."},
-    NOT_YET("skipMtlsUriRegex"),
-    NOT_YET("onClientAuthFailure"),
+    {.key = "skipMtlsUriRegex",
+     TEXT(text_checks_resource, "Perl-compatible patterns"),
+     LIST(struct edge_certificate_options, skip_mtls.items, skip_mtls.num, PATTERNS_MAX),
+     HAS(struct edge_certificate_options, has_skip_mtls),
+     .meaning = "Instead of the port's, for these names."},
+    {.key = "onClientAuthFailure",
+     CHOICE(own_failure_choices),
+     VALUE(struct edge_certificate_options, on_failure),
+     .meaning = "Instead of the port's, for these names."},
     END};
 static const struct option_section certificate_section = {
     .rows = certificate_rows, .line_offset = offsetof(struct edge_certificate_options, line)};
@@ -190,7 +207,8 @@ static const struct option_row port_rows[] = {
      CHOICE(failure_choices),
      VALUE(struct inbound_port, edge.answer_http),
      .fallback = "alert",
-     .meaning = "How a client without the right certificate is refused."},
+     .meaning = "How a client without the right certificate is refused: in the handshake, or (with "
+                "`protocol: http`) each request with status 400."},
     {.key = "clientCerts",
      .type = OPTION_SECTION,
      .section = &options_certificate_ref,
@@ -232,7 +250,11 @@ static const struct option_row port_rows[] = {
      VALUE(struct inbound_port, edge.allow_weak),
      .fallback = "false",
      .meaning = "Take RSA keys below 2048 bits and SHA-1 signatures."},
-    NOT_YET("skipMtlsUriRegex"),
+    {.key = "skipMtlsUriRegex",
+     TEXT(text_checks_resource, "Perl-compatible patterns"),
+     LIST(struct inbound_port, edge.http.skip_mtls.items, edge.http.skip_mtls.num, PATTERNS_MAX),
+     .meaning = "Paths (decoded, without query) that need no client certificate; searched, not "
+                "anchored. Other requests get 400."},
     {.key = "certificates",
      .type = OPTION_SECTION,
      .section = &certificate_section,
@@ -243,7 +265,13 @@ static const struct option_row port_rows[] = {
      .can_be_off = true,
      VALUE(struct inbound_port, edge.fallback_server_name),
      .meaning = "Taken for the SNI of a client that sends none."},
-    NOT_YET("checkHostMatchesSni"),
+    {.key = "checkHostMatchesSni",
+     .type = OPTION_BOOL,
+     VALUE(struct inbound_port, edge.http.check_host_matches_sni),
+     .fallback = "true",
+     .meaning =
+         "Refuse requests for a host with a certificate of its own over a connection that was "
+         "made for another name, where either demands client certificates."},
     {.key = "minVersion",
      CHOICE(options_tls_versions),
      VALUE(struct inbound_port, edge.min_version),
@@ -269,11 +297,39 @@ static const struct option_row port_rows[] = {
      LIST(struct inbound_port, edge.alpn.items, edge.alpn.num, 16),
      .meaning = "What the application speaks, best first; empty: no ALPN is answered."},
     NOT_YET("resumption"),
-    NOT_YET("redirectToHttps"),
+    {.key = "redirectToHttps",
+     .type = OPTION_BOOL,
+     VALUE(struct inbound_port, edge.http.redirect_to_https),
+     .fallback = "false",
+     .meaning = "Answer plaintext requests with 301 to https."},
     SECTION("appTls", app_tls_section, "TLS towards the application itself."),
-    NOT_YET("httpRules"),
-    NOT_YET("readTimeout"),
-    NOT_YET("sendTimeout"),
+    {.key = "httpRules",
+     .type = OPTION_SECTION,
+     .section = &options_http_rule,
+     LIST(struct inbound_port, edge.http.rules, edge.http.num_rules, RULES_MAX),
+     .meaning = "The first that matches forwards a request, 404 without one; absent: all are "
+                "forwarded."},
+    {.key = "readTimeout",
+     .type = OPTION_DURATION,
+     .min = SECOND_MS,
+     .max = HTTP_TIMEOUT_MAX_MS,
+     VALUE(struct inbound_port, edge.http.read_timeout_ms),
+     .fallback = "300s",
+     .meaning = "How long the application may be silent before its answer is given up."},
+    {.key = "sendTimeout",
+     .type = OPTION_DURATION,
+     .min = SECOND_MS,
+     .max = HTTP_TIMEOUT_MAX_MS,
+     VALUE(struct inbound_port, edge.http.send_timeout_ms),
+     .fallback = "60s",
+     .meaning = "How long it may take nothing of a request."},
+    {.key = "appProtocol",
+     CHOICE(app_protocol_choices),
+     VALUE(struct inbound_port, edge.http.app_protocol),
+     .fallback = "auto",
+     .meaning =
+         "HTTP towards the application; `auto`: HTTP/2 (without TLS: by prior knowledge) for "
+         "gRPC, else HTTP/1.1."},
     {.key = "protocol",
      CHOICE(protocol_choices),
      VALUE(struct inbound_port, edge.is_http),
@@ -299,7 +355,8 @@ static const struct option_row port_rows[] = {
      VALUE(struct inbound_port, edge.forward_client_cert),
      .fallback = "'off'",
      .meaning = "Tell the application who the client is; `proxyV2`: a PROXY v2 header with TLS "
-                "details."},
+                "details; `headers` (with `protocol: http`): X-Ssl-Client-* and "
+                "X-Forwarded-Client-Cert."},
     END};
 const struct option_section options_port = {.rows = port_rows,
                                             .line_offset = offsetof(struct inbound_port, line)};

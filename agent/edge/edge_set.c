@@ -99,6 +99,8 @@ static void fill_rules(struct loading *loading) {
         .full_subject = options->subject_validation == SUBJECT_FULL,
         .subjects = options->authorized_subjects,
         .num_subjects = subjects ? options->num_authorized_subjects : 0,
+        .answers_http =
+            options->is_http && (options->answer_http || options->http.skip_mtls.num > 0),
         .min_version = wire_version(options->min_version, EDGE_TLS_1_2),
         .max_version = wire_version(options->max_version, EDGE_TLS_1_3),
     };
@@ -136,6 +138,16 @@ static void judge_own_expiry(struct loading *loading, const struct edge_certific
     }
 }
 
+// A pattern that exempts URIs can only be judged when the request is there (S16).
+static bool answers_http(const struct loading *loading,
+                         const struct edge_certificate_options *own) {
+    const struct edge_options *port = &loading->port->options->edge;
+    bool skips = own->has_skip_mtls ? own->skip_mtls.num > 0 : port->http.skip_mtls.num > 0;
+    bool says =
+        own->on_failure == FAILURE_UNSAID ? port->answer_http : own->on_failure == FAILURE_HTTP;
+    return port->is_http && (skips || says);
+}
+
 static void load_certificate(struct loading *loading, struct edge_certificate *out) {
     const struct edge_certificate_options *options = loading->certificate;
     const struct edge_certificate *before = find_before(loading, options->name);
@@ -151,6 +163,7 @@ static void load_certificate(struct loading *loading, struct edge_certificate *o
     out->rules.auth = auth_of(options->client_auth, out->rules.auth);
     out->rules.min_version = wire_version(options->min_version, out->rules.min_version);
     out->rules.max_version = wire_version(options->max_version, out->rules.max_version);
+    out->rules.answers_http = answers_http(loading, options);
     out->rules.depth = options->has_client_depth ? options->client_depth : out->rules.depth;
     if (out->own_clients != NULL) {
         out->rules.clients = out->own_clients;
@@ -207,7 +220,10 @@ static void load_protocol(struct loading *loading) {
         }
         server->suites[server->num_suites++] = suite;
     }
-    if (!put_alpn(&server->alpn, &options->alpn)) {
+    char h2[] = "h2", http1[] = "http/1.1";
+    const struct string_list http = {.items = (char *[]){h2, http1}, .num = 2};
+    bool unsaid = options->is_http && options->alpn.num == 0;
+    if (!put_alpn(&server->alpn, unsaid ? &http : &options->alpn)) {
         (void)ERR_NO_MEMORY(&err, "preparing TLS");
         refuse(loading, "alpn", &err);
     } else if (!edge_server_finish(server, options->ciphers, &err)) {
@@ -246,6 +262,15 @@ static void load_port(struct loading *loading) {
     load_app(loading);
 }
 
+static void load_http(struct loading *loading) {
+    struct edge_port *port = loading->port;
+    struct err err = {0};
+    if (port->options->edge.is_http &&
+        !edge_http_load(&port->http, port->options, &port->server, &err)) {
+        refuse(loading, "", &err);
+    }
+}
+
 static struct edge_set *set_new(struct config *config, size_t cap) {
     struct edge_set *set = calloc(1, sizeof(*set));
     if (set == NULL) {
@@ -270,7 +295,8 @@ struct edge_set *edge_set_load(struct config *config, const struct edge_load *lo
     }
     bool ok = true;
     for (size_t i = 0; i < cap; i++) {
-        if (!config_port_terminates(&config->inbound.ports[i])) {
+        bool terminates = config_port_terminates(&config->inbound.ports[i]);
+        if (!terminates && !config->inbound.ports[i].edge.is_http) {
             continue;
         }
         struct edge_port *port = &set->ports[set->num_ports++];
@@ -282,7 +308,10 @@ struct edge_set *edge_set_load(struct config *config, const struct edge_load *lo
             .before = edge_set_find(load->before, port->options->port),
             .ok = true,
         };
-        load_port(&loading);
+        if (terminates) {
+            load_port(&loading);
+        }
+        load_http(&loading);
         ok = ok && loading.ok;
     }
     return ok ? take(&set) : NULL;
@@ -300,6 +329,7 @@ void edge_set_unref(struct edge_set *set) {
     for (size_t i = 0; i < set->num_ports; i++) {
         edge_server_fini(&set->ports[i].server);
         edge_app_fini(&set->ports[i].app);
+        edge_http_fini(&set->ports[i].http);
     }
     free(set->ports);
     config_unref(set->config);

@@ -8,15 +8,17 @@
 #include <stddef.h>
 
 #include "agent/config/config.h"
+#include "agent/edge/edge_http.h"
 #include "agent/tls/edge_app.h"
 #include "agent/tls/edge_server.h"
 #include "base/buf.h"
 
-// A port where TLS ends.
+// A port where TLS ends, or that speaks HTTP.
 struct edge_port {
     const struct inbound_port *options; // of the set's configuration
     struct edge_server server;
-    struct edge_app app; // only with appTls reencrypt
+    struct edge_app app;   // only with appTls reencrypt
+    struct edge_http http; // only with protocol http
 };
 
 struct edge_set {
@@ -45,7 +47,7 @@ struct edge_set *edge_set_ref(struct edge_set *set);
 void edge_set_unref(struct edge_set *set);
 OWN_DEFINE(struct edge_set, edge_set_unref)
 
-// The port's; NULL: TLS does not end there. `set` may be NULL.
+// The port's; NULL: it is neither. `set` may be NULL.
 const struct edge_port *edge_set_find(const struct edge_set *set, uint16_t port);
 
 #endif

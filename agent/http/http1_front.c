@@ -194,6 +194,9 @@ static size_t receive_some(struct http1_front *front, struct span bytes) {
 
 size_t http1_front_receive(struct http1_front *front, struct span bytes) {
     struct span rest = bytes;
+    if (front->edge->finished && front->state == HEAD) {
+        return bytes.len; // draining: no further request
+    }
     while (rest.len > 0 && !front->edge->broken) {
         size_t used = receive_some(front, rest);
         rest = span_after(rest, used);

@@ -41,7 +41,9 @@ void http_edge_free(struct http_edge *edge) {
     http1_front_free(edge->front1); // cancels what is under way
     http2_front_free(edge->front2);
     while (!list_is_empty(&edge->backs)) {
-        drop_back(LIST_ENTRY(edge->backs.head.next, struct http_back, node));
+        struct http_back *back = LIST_ENTRY(edge->backs.head.next, struct http_back, node);
+        back->clean = back->clean || !back->dead; // idle: the fronts have cancelled the others
+        drop_back(back);
     }
     buf_fini(&edge->out);
     free(edge);
@@ -266,6 +268,10 @@ void http_back_set_arg(struct http_back *back, void *arg) {
 
 void *http_back_arg(const struct http_back *back) {
     return back->arg;
+}
+
+bool http_back_is_http2(const struct http_back *back) {
+    return back->http2;
 }
 
 size_t http_back_receive(struct http_back *back, struct span bytes) {

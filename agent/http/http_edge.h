@@ -77,6 +77,7 @@ void http_edge_drain(struct http_edge *edge);
 
 void http_back_set_arg(struct http_back *back, void *arg);
 void *http_back_arg(const struct http_back *back);
+bool http_back_is_http2(const struct http_back *back); // what ALPN is to ask the application for
 size_t http_back_receive(struct http_back *back, struct span bytes);
 bool http_back_wants_input(const struct http_back *back);
 void http_back_end(struct http_back *back); // the application's FIN

@@ -30,7 +30,8 @@ struct edge_rules {
     const struct anchors *peers;
     unsigned depth;
     bool allow_outdated, allow_weak;
-    bool full_subject;                   // else by CN or DNS name
+    bool answers_http; // a client that is not accepted is told so by HTTP, request by request
+    bool full_subject; // else by CN or DNS name
     const struct subject_rule *subjects; // borrowed
     size_t num_subjects;                 // 0: any subject
     uint16_t min_version, max_version;   // enum edge_version

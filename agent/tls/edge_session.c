@@ -177,13 +177,13 @@ static enum ssl_verify_result_t verify(SSL *ssl, uint8_t *out_alert) {
         (void)ERR_SET(&session->why, ERR_INPUT, "%s", verify_result_sentence(result));
     }
     *out_alert = alert_for(result);
-    return ssl_verify_invalid;
+    return session->rules->answers_http ? ssl_verify_ok : ssl_verify_invalid;
 }
 
 // --- the ClientHello
 
-static int verify_mode(enum edge_auth auth) {
-    switch (auth) {
+static int verify_mode(const struct edge_rules *rules) {
+    switch (rules->auth) {
     case EDGE_AUTH_NONE:
         return SSL_VERIFY_NONE;
     case EDGE_AUTH_OPTIONAL:
@@ -191,7 +191,7 @@ static int verify_mode(enum edge_auth auth) {
     case EDGE_AUTH_REQUIRED:
         break;
     }
-    return SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+    return SSL_VERIFY_PEER | (rules->answers_http ? 0 : SSL_VERIFY_FAIL_IF_NO_PEER_CERT);
 }
 
 static bool use_certificate(SSL *ssl, const struct edge_session *session,
@@ -208,7 +208,7 @@ static bool use_certificate(SSL *ssl, const struct edge_session *session,
 static bool apply(SSL *ssl, const struct edge_session *session,
                   const struct edge_certificate *cert) {
     const struct edge_rules *rules = session->rules;
-    SSL_set_custom_verify(ssl, verify_mode(rules->auth), verify);
+    SSL_set_custom_verify(ssl, verify_mode(rules), verify);
     return SSL_set_min_proto_version(ssl, rules->min_version) &&
            SSL_set_max_proto_version(ssl, rules->max_version) &&
            use_certificate(ssl, session, cert);
@@ -267,7 +267,8 @@ static const char *finish(void *arg, SSL *ssl, uint8_t *alert) {
         memcpy(session->alpn, alpn, session->alpn_len);
     }
     *alert = SSL_AD_CERTIFICATE_REQUIRED;
-    if (session->rules->auth == EDGE_AUTH_REQUIRED && !session->client.is_verified) {
+    if (session->rules->auth == EDGE_AUTH_REQUIRED && !session->client.is_verified &&
+        !session->rules->answers_http) {
         return "the client has not been verified";
     }
     uint16_t suite = SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(ssl));
@@ -309,6 +310,10 @@ const struct edge_client *edge_session_client(const struct edge_session *session
 
 const char *edge_session_server_name(const struct edge_session *session) {
     return session->server_name;
+}
+
+const char *edge_session_refusal(const struct edge_session *session) {
+    return session->client.is_presented ? refusal(session) : NULL;
 }
 
 const struct edge_rules *edge_session_rules(const struct edge_session *session) {

@@ -34,6 +34,8 @@ struct tls_stream *edge_session_accept(const struct edge_server *server, struct 
 const struct edge_client *edge_session_client(const struct edge_session *session);
 const char *edge_session_server_name(const struct edge_session *session); // "" without SNI
 struct span edge_session_alpn(const struct edge_session *session);        // agreed on; empty: none
+// Why the client's certificate was not accepted; NULL: it was, or there is none.
+const char *edge_session_refusal(const struct edge_session *session);
 // What the client was judged by; before the ClientHello is known, the port's.
 const struct edge_rules *edge_session_rules(const struct edge_session *session);
 

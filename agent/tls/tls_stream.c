@@ -180,6 +180,14 @@ const struct peer *tls_stream_peer(const struct tls_stream *stream) {
     return is_known ? &stream->verifier.peer : NULL;
 }
 
+struct span tls_stream_leaf(const struct tls_stream *stream) {
+    if (!stream->is_ready || stream->chain == NULL || sk_CRYPTO_BUFFER_num(stream->chain) == 0) {
+        return span_of(NULL, 0);
+    }
+    const CRYPTO_BUFFER *leaf = sk_CRYPTO_BUFFER_value(stream->chain, 0);
+    return span_of(CRYPTO_BUFFER_data(leaf), CRYPTO_BUFFER_len(leaf));
+}
+
 struct tls_context *tls_stream_context(const struct tls_stream *stream) {
     return stream->context;
 }

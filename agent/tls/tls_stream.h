@@ -101,11 +101,11 @@ enum verify_result tls_stream_refusal(const struct tls_stream *stream);
 bool tls_stream_was_not_accepted(const struct tls_stream *stream); // refused by expect.accept
 // One sentence: the verifier's details, the alert received (decoded), or the library's reason.
 const char *tls_stream_error(const struct tls_stream *stream);
-// True when the peer sent a fatal alert; then what it means for people is in tls_stream_error.
-bool tls_stream_got_alert(const struct tls_stream *stream);
+bool tls_stream_got_alert(const struct tls_stream *stream); // fatal: what it means is in the error
 
 // After the handshake. The peer as verified; NULL when nothing was verified.
 const struct peer *tls_stream_peer(const struct tls_stream *stream);
+struct span tls_stream_leaf(const struct tls_stream *stream); // the peer's, DER; empty: none
 struct tls_context *tls_stream_context(const struct tls_stream *stream); // borrowed
 // Verifies the peer's stored chain again, against `identity`'s bundles at `now` (Unix seconds).
 enum verify_result tls_stream_reverify(const struct tls_stream *stream,

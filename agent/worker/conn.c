@@ -48,6 +48,8 @@ static void on_timer(struct ev_loop *loop UNUSED, ev_timer *timer, int events UN
         conn_on_sniff_timeout(conn);
     } else if (conn->state == CONN_LINGER) {
         conn_end(conn, conn->reason);
+    } else if (conn->state == CONN_HTTP) {
+        conn_http_on_timer(conn);
     } else if (state->deadline_ms > 0) {
         char text[NETADDR_TEXT_MAX];
         conn_end_why(conn, state->reason, "%s took longer than %d s while connecting to %s",
@@ -128,6 +130,8 @@ static enum conn_state step_once(struct conn *conn) {
         return conn_step_dial(conn);
     case CONN_HANDSHAKE:
         return conn_step_handshake(conn);
+    case CONN_HTTP:
+        return conn_step_http(conn);
     case CONN_RELAY:
         return conn_step_relay(conn);
     case CONN_FLUSH:
@@ -141,7 +145,8 @@ static enum conn_state step_once(struct conn *conn) {
 // A configuration that was loaded while the connection was being opened has not looked at it yet.
 static void reconsider_opened(struct conn *conn) {
     const struct snapshot *now = conn->worker->snapshot;
-    if (conn->state == CONN_RELAY && conn->snapshot->config != now->config) {
+    bool open = conn->state == CONN_RELAY || conn->state == CONN_HTTP;
+    if (open && conn->snapshot->config != now->config) {
         conn_reconsider(conn, now);
     }
 }
@@ -181,6 +186,8 @@ void conn_step(struct conn *conn) {
     arm_timer(conn);
     if (conn->state == CONN_RELAY) {
         relay_arm(&conn->relay, conn->near, conn->far);
+    } else if (conn->state == CONN_HTTP) {
+        conn_http_arm(conn);
     }
 }
 
@@ -213,6 +220,7 @@ void conn_end(struct conn *conn, enum close_reason reason) {
     tunnel_unwait(&conn->waiter);
     socket_close(conn->dialling_fd);
     conn->dialling_fd = -1;
+    conn_http_free(conn);
     let_go(conn->far, reason == CLOSE_DONE);
     let_go(conn->near, reason == CLOSE_DONE || conn->has_lingered);
     fd_budget_give(&worker->shared->fds, conn->fds);
@@ -298,7 +306,7 @@ static bool is_still_accepted(const struct conn *conn, const struct snapshot *sn
 
 void conn_reconsider(struct conn *conn, const struct snapshot *snapshot) {
     bool allowed = true;
-    if (conn->state != CONN_RELAY && conn->state != CONN_FLUSH) {
+    if (conn->state < CONN_HTTP || conn->state == CONN_DEAD) {
         return; // it decides by its own snapshot and is looked at again when it is open
     }
     if (conn->kind == CONN_OUTBOUND) {

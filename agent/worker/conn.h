@@ -23,6 +23,8 @@ enum conn_state {
 };
 const char *conn_state_name(enum conn_state state);
 
+struct conn_http;
+
 enum conn_kind {
     CONN_OUTBOUND,       // from the local application
     CONN_INBOUND_DIRECT, // to it, not through a tunnel
@@ -65,6 +67,7 @@ struct conn {
         struct leg_stream stream;
     } far_leg;
     struct edge_session *session; // of near_leg.tls, whose it is; NULL: no TLS ends here
+    struct conn_http *http;       // CONN_HTTP; owned
     struct proxy_reader *proxy;   // CONN_PROXY; owned
     const char *edge_rule;        // the key of inbound.ports[] that refused; static text, or NULL
     size_t linger_left;           // CONN_LINGER: bytes that may still be dropped

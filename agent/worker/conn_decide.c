@@ -68,6 +68,13 @@ static enum conn_state decide_direct(struct conn *conn) {
     return conn_start_proxy(conn);
 }
 
+static enum conn_state decide_stream(struct conn *conn) {
+    const struct edge_port *port = conn_edge_port(conn);
+    struct netaddr to = conn->via;
+    return port != NULL && port->options->edge.is_http ? conn_start_http(conn, &to)
+                                                       : conn_start_dial(conn, &to);
+}
+
 enum conn_state conn_decide(struct conn *conn) {
     switch (conn->kind) {
     case CONN_OUTBOUND:
@@ -75,7 +82,7 @@ enum conn_state conn_decide(struct conn *conn) {
     case CONN_INBOUND_DIRECT:
         return decide_direct(conn);
     case CONN_INBOUND_STREAM:
-        return conn_start_dial(conn, &conn->via);
+        return decide_stream(conn);
     }
     return CONN_DEAD;
 }

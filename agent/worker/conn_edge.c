@@ -22,9 +22,13 @@ const struct edge_port *conn_edge_port(const struct conn *conn) {
 
 static enum conn_state dial_application(struct conn *conn) {
     const struct inbound_port *port = port_of(conn);
+    const struct netaddr *to =
+        port != NULL && port->has_deliver ? &port->deliver : &conn->destination;
+    if (port != NULL && port->edge.is_http) {
+        return conn_start_http(conn, to);
+    }
     conn->near->ops->arm(conn->near, false, false); // what it says waits for the application
-    return conn_start_dial(conn,
-                           port != NULL && port->has_deliver ? &port->deliver : &conn->destination);
+    return conn_start_dial(conn, to);
 }
 
 static enum conn_state refuse(struct conn *conn, const char *rule, enum close_reason reason,
@@ -42,7 +46,8 @@ enum conn_state conn_start_sniff(struct conn *conn) {
         return dial_application(conn);
     }
     conn->near->ops->arm(conn->near, true, false);
-    return port->tls_mode == INBOUND_REQUIRED ? CONN_SNIFF_TLS : CONN_SNIFF;
+    bool client_first = port->tls_mode == INBOUND_REQUIRED || port->edge.is_http;
+    return client_first ? CONN_SNIFF_TLS : CONN_SNIFF;
 }
 
 // A server that speaks first has clients that wait: after a while they get the application.
@@ -85,7 +90,8 @@ static enum conn_state start_tls(struct conn *conn) {
 
 static enum conn_state decide_by_byte(struct conn *conn, bool is_tls) {
     const struct inbound_port *port = port_of(conn);
-    if (!is_tls && port->tls_mode == INBOUND_REQUIRED) {
+    bool redirects = port->edge.is_http && port->edge.http.redirect_to_https;
+    if (!is_tls && port->tls_mode == INBOUND_REQUIRED && !redirects) {
         return refuse(conn, "tlsMode", CLOSE_TLS_REQUIRED,
                       "plaintext came, and tlsMode says required");
     }
@@ -224,10 +230,13 @@ enum conn_state conn_step_linger(struct conn *conn) {
 
 // --- TLS towards the application
 
+struct tls_stream *conn_app_tls(const struct conn *conn, struct span alpn) {
+    return edge_app_connect(&conn_edge_port(conn)->app, identity_now(conn), alpn);
+}
+
 enum conn_state conn_start_app_tls(struct conn *conn, int fd) {
     struct span alpn = conn->session == NULL ? span_of(NULL, 0) : edge_session_alpn(conn->session);
-    struct tls_stream *stream =
-        edge_app_connect(&conn_edge_port(conn)->app, identity_now(conn), alpn);
+    struct tls_stream *stream = conn_app_tls(conn, alpn);
     if (stream == NULL) {
         socket_close(fd);
         conn_end(conn, CLOSE_NO_MEMORY);

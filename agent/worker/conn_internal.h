@@ -2,6 +2,7 @@
 #ifndef AGENT_WORKER_CONN_INTERNAL_H
 #define AGENT_WORKER_CONN_INTERNAL_H
 
+#include "agent/http/http_policy.h"
 #include "agent/worker/conn.h"
 
 // conn.c
@@ -37,8 +38,20 @@ enum conn_state conn_step_sniff(struct conn *conn);
 void conn_on_sniff_timeout(struct conn *conn);
 enum conn_state conn_step_near_handshake(struct conn *conn);
 enum conn_state conn_step_linger(struct conn *conn);
+// A stream of TLS to the application; NULL when memory is short.
+struct tls_stream *conn_app_tls(const struct conn *conn, struct span alpn);
 enum conn_state conn_start_app_tls(struct conn *conn, int fd);
 enum conn_state conn_step_app_handshake(struct conn *conn);
+
+// conn_http.c: requests on ports that speak HTTP.
+enum conn_state conn_start_http(struct conn *conn, const struct netaddr *to);
+enum conn_state conn_step_http(struct conn *conn);
+void conn_http_arm(struct conn *conn);
+void conn_http_on_timer(struct conn *conn);
+void conn_http_free(struct conn *conn);
+// Writes a copy of `bytes`.
+enum leg_status conn_http_write(struct conn *conn, struct leg *leg, struct span bytes,
+                                size_t *taken);
 
 // conn_relay.c
 enum conn_state conn_step_relay(struct conn *conn);
@@ -47,6 +60,8 @@ void conn_on_relay_timer(struct conn *conn);
 
 // conn_report.c
 void conn_report_end(struct conn *conn);
+// A request that was answered by us.
+void conn_report_request(struct conn *conn, enum http_reason reason, int status, const char *why);
 // The peer and the tunnel of the connection, where there are any.
 const struct peer *conn_peer(const struct conn *conn);
 const struct tunnel *conn_tunnel(const struct conn *conn);

@@ -121,6 +121,10 @@ static void look_for_reset(struct conn *conn) {
 
 // What most connections never live to need costs them nothing.
 void conn_tick(struct conn *conn) {
+    if (conn->state == CONN_HTTP && conn->near->ops->was_reset(conn->near)) {
+        conn_end(conn, conn->near->failure);
+        return;
+    }
     if (conn->state != CONN_RELAY) {
         return;
     }

@@ -116,6 +116,67 @@ static void add_refusal(const struct conn *conn, const struct peer *peer) {
     refusals_add(conn->worker->shared->refusals, &view);
 }
 
+// Which key of inbound.ports[] a request was refused by.
+static const char *rule_of(enum http_reason reason) {
+    static const char *const RULES[] = {
+        [HTTP_REASON_NONE] = "",
+        [HTTP_REASON_MALFORMED] = "protocol",
+        [HTTP_REASON_TOO_LARGE] = "protocol",
+        [HTTP_REASON_PLAINTEXT] = "redirectToHttps",
+        [HTTP_REASON_HOST] = "checkHostMatchesSni",
+        [HTTP_REASON_NO_CERTIFICATE] = "clientAuth",
+        [HTTP_REASON_CERTIFICATE] = "clientCerts",
+        [HTTP_REASON_NO_RULE] = "httpRules",
+        [HTTP_REASON_APP_UNREACHABLE] = "deliver",
+        [HTTP_REASON_APP_ANSWER] = "deliver",
+        [HTTP_REASON_APP_TIMEOUT] = "readTimeout",
+        [HTTP_REASON_NO_MEMORY] = "",
+    };
+    return RULES[reason];
+}
+
+static void write_request_line(const struct conn *conn, enum http_reason reason, int status,
+                               const char *why) {
+    const struct edge_client *client = edge_client(conn);
+    const struct peer *peer = conn_peer(conn);
+    struct log_line line;
+    char text[NETADDR_TEXT_MAX];
+    log_begin(&line, LOG_WARN, "request_refused");
+    log_text(&line, "reason", http_reason_name(reason));
+    log_text(&line, "src", netaddr_format(&conn->source, text));
+    log_text(&line, "dst", netaddr_format(&conn->destination, text));
+    log_i64(&line, "status", status);
+    log_text(&line, "edge_rule", rule_of(reason));
+    if (client != NULL) {
+        log_text(&line, client->is_verified ? "peer_subject" : "claimed_subject",
+                 client->subject[0] == '\0' ? NULL : client->subject);
+    }
+    log_text(&line, "peer_id", peer == NULL || peer->id.len == 0 ? NULL : peer->id.text);
+    log_text(&line, "detail", why);
+    log_end(&line);
+}
+
+void conn_report_request(struct conn *conn, enum http_reason reason, int status, const char *why) {
+    struct counters *counters = &conn->worker->counters;
+    const struct edge_client *client = edge_client(conn);
+    const struct peer *peer = conn_peer(conn);
+    write_request_line(conn, reason, status, why);
+    // The rows of metric.def stand in the order of http_reason.def.
+    counter_add(&counters->metrics[METRIC_HTTP_REFUSED_MALFORMED + (int)reason - 1], 1);
+    struct refusal_view view = {
+        .at_ms = clock_wall_ms(),
+        .direction = conn_direction(conn),
+        .reason = CLOSE_HTTP_REFUSED,
+        .source = conn->source,
+        .destination = conn->destination,
+    };
+    text_copy(view.peer_id, sizeof(view.peer_id), peer == NULL ? "" : peer->id.text);
+    text_copy(view.peer_subject, sizeof(view.peer_subject), client == NULL ? "" : client->subject);
+    text_copy(view.detail, sizeof(view.detail), why);
+    text_copy(view.rule, sizeof(view.rule), rule_of(reason));
+    refusals_add(conn->worker->shared->refusals, &view);
+}
+
 void conn_report_end(struct conn *conn) {
     const struct peer *peer = conn_peer(conn);
     write_line(conn, peer);

@@ -87,6 +87,12 @@ static void start_draining(struct worker *worker) {
             tunnel_retire(tunnel);
         }
     }
+    LIST_FOR_EACH(&worker->conns, it) {
+        struct conn *conn = LIST_ENTRY(it, struct conn, node);
+        if (conn->state == CONN_HTTP) { // clients with a connection kept alive hear of it
+            conn_step(conn);
+        }
+    }
 }
 
 static void cut_connections(struct worker *worker, enum close_reason reason) {

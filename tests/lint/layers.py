@@ -16,7 +16,7 @@ AGENT = {
     "agent/intercept": {"config", "net"},
     "agent/tls": {"net"},
     # Certificates and lists of inbound.ports, loaded.
-    "agent/edge": {"config", "tls"},
+    "agent/edge": {"config", "http", "tls"},
     "agent/relay": {"observe", "net", "tls"},
     "agent/tunnel": {"config", "observe", "net", "policy", "relay", "tls"},
     # The status port sees plain views, not the live objects of the data plane.
@@ -24,7 +24,7 @@ AGENT = {
     # The trust store: from the configuration to certmgr/trust. http_message is the one thing that
     # it needs of the status port.
     "agent/trust": {"config", "net", "observe", "status", "certmgr/trust"},
-    "agent/worker": {"config", "edge", "mesh", "net", "observe", "policy", "relay", "tls",
+    "agent/worker": {"config", "edge", "http", "mesh", "net", "observe", "policy", "relay", "tls",
                      "tunnel"},
     "agent/control": {"config", "edge", "mesh", "net", "observe", "policy", "status", "tls",
                       "trust", "worker", "certmgr/trust"},
