@@ -218,7 +218,6 @@ static void test_application_fails(void **state) {
     rig_app_end(world.rig, 1);
     rig_app_text(world.rig, 2, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc");
     rig_app_end(world.rig, 2);
-    world.app->num_flows = 0;
     http2_world_settle(&world);
     assert_true(has(&grpc->head, ":status", "502"));
     assert_true(has(&early->head, ":status", "502"));
