@@ -25,7 +25,7 @@ size_t proxy_v2_length(const uint8_t fixed[PROXY_V2_FIXED]) {
 }
 
 static void get_addresses(const uint8_t *at, size_t ip_len, struct proxy_v2_source *out) {
-    enum netaddr_family family = ip_len == 4 ? NETADDR_V4 : NETADDR_V6;
+    uint8_t family = (uint8_t)(ip_len == 4 ? NETADDR_V4 : NETADDR_V6);
     out->source = (struct netaddr){.family = family, .port = (uint16_t)get_u16(at + 2 * ip_len)};
     out->destination =
         (struct netaddr){.family = family, .port = (uint16_t)get_u16(at + 2 * ip_len + 2)};
