@@ -1,5 +1,6 @@
 #include "agent/injector/review.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "agent/inject/change.h"
@@ -30,6 +31,10 @@ static bool put_base64(struct buf *out, struct span bytes) {
 static bool says(const struct manifest_node *map, const char *key, const char *value) {
     const char *text = manifest_text(map, key);
     return text != NULL && strcmp(text, value) == 0;
+}
+
+static void say(struct review_report *report, const char *sentence) {
+    snprintf(report->sentence, sizeof report->sentence, "%s", sentence);
 }
 
 // --- the answer ----------------------------------------------------------------------------------
@@ -88,7 +93,7 @@ static bool answer_pod(struct manifest_node *pod, const char *uid, const struct 
     enum plan_verdict verdict = plan_judge(pod);
     if (verdict != PLAN_INJECT) {
         report->result = REVIEW_LEFT_ALONE;
-        text_copy(report->sentence, sizeof report->sentence, plan_verdict_text(verdict));
+        say(report, plan_verdict_text(verdict));
         return answer_plain(out, uid);
     }
     struct plan plan = {0};
@@ -97,7 +102,7 @@ static bool answer_pod(struct manifest_node *pod, const char *uid, const struct 
     bool ok =
         planned ? answer_patch(out, uid, &plan.changes, pod) : answer_denied(out, uid, err.msg);
     report->result = planned ? REVIEW_PATCHED : REVIEW_DENIED;
-    text_copy(report->sentence, sizeof report->sentence, err.msg);
+    say(report, err.msg);
     plan_fini(&plan);
     return ok && (planned || err.class != ERR_ENVIRONMENT);
 }
@@ -110,7 +115,7 @@ static bool is_pods_creation(const struct manifest_node *request) {
 
 static bool bad(struct review_report *report, const char *sentence) {
     report->result = REVIEW_BAD;
-    text_copy(report->sentence, sizeof report->sentence, sentence);
+    say(report, sentence);
     return true;
 }
 
@@ -132,7 +137,7 @@ static bool answer(const struct manifest_node *review, const struct settings *se
               name != NULL ? name : manifest_text(metadata, "generateName"));
     if (!is_pods_creation(request) || pod == NULL || pod->kind != MANIFEST_MAP) {
         report->result = REVIEW_LEFT_ALONE;
-        text_copy(report->sentence, sizeof report->sentence, "it is not the creation of a pod");
+        say(report, "it is not the creation of a pod");
         return answer_plain(out, uid);
     }
     return answer_pod(pod, uid, settings, out, report);

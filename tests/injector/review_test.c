@@ -88,8 +88,8 @@ static void test_what_is_no_review(void **state) {
         "{\"kind\":\"AdmissionReview\"}",
         "{\"kind\":\"AdmissionReview\",\"apiVersion\":\"admission.k8s.io/v1beta1\"}",
         "{\"kind\":\"AdmissionReview\",\"apiVersion\":\"admission.k8s.io/v1\"}",
-        "{\"kind\":\"AdmissionReview\",\"apiVersion\":\"admission.k8s.io/v1\",\"request\":"
-        "{\"uid\":\"\"}}"};
+        ("{\"kind\":\"AdmissionReview\",\"apiVersion\":\"admission.k8s.io/v1\",\"request\":"
+         "{\"uid\":\"\"}}")};
     for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++) {
         struct answered answered = ask(span_of_text(requests[i]));
         assert_true(answered.ok);
