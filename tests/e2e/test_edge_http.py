@@ -379,6 +379,49 @@ def test_application_with_tls(loopback, pki):
         web.stop()
 
 
+@pytest.fixture
+def mesh(loopback, web):
+    """Two agents with a tunnel between them; requests to `port` come out at the application."""
+    loopback.authority()
+    tunnel, port = free_port("127.0.0.2"), free_port()
+    loopback.run_agent("mesh-server", {
+        "outbound": {"listen": []},
+        "inbound": {"listen": [], "tunnel": [f"127.0.0.2:{tunnel}"], "ports": [
+            {"port": 11000, "deliver": f"127.0.0.1:{web.port}", "protocol": "http",
+             "forwardClientCert": "headers", "httpRules": [{"pathPrefix": "/v1"}]}]},
+        "status": {"listen": f"127.0.0.1:{free_port()}"}}, host=loopback.host)
+    loopback.run_agent("mesh-client", {
+        "outbound": {"listen": [],
+                     "listeners": [{"listen": f"127.0.0.1:{port}",
+                                    "destination": "127.0.0.2:11000"}],
+                     "mesh": {"networks": ["127.0.0.0/8"], "port": tunnel}},
+        "inbound": {"listen": [], "tunnel": []},
+        "status": {"listen": f"127.0.0.1:{free_port()}"}}, host=loopback.host)
+    return port
+
+
+@pytest.mark.parametrize("version", ["--http1.1", "--http2-prior-knowledge"])
+def test_clients_through_the_tunnel(mesh, web, version, tmp_path):
+    """The same rules, and headers with the workload's identity instead of what it claims."""
+    body = tmp_path / "body"
+    body.write_bytes(os.urandom(2 << 20))
+
+    def curl(path, *options):
+        return run("curl", "-sS", "--noproxy", "*", "--max-time", "10", version, "-w",
+                   "%{http_code}", "-H", "X-Ssl-Client-Spiffe-Id: spiffe://forged/x", *options,
+                   f"http://127.0.0.1:{mesh}{path}")
+
+    assert curl("/v1/a").stdout.endswith("200")
+    got = {name.lower(): value for name, value in web.seen[-1][2]}
+    spiffe_id = f"spiffe://{settings.TRUST_DOMAIN}/uid/{os.getuid()}"
+    assert got["x-ssl-client-spiffe-id"] == spiffe_id
+    assert got["x-forwarded-client-cert"].endswith(f";URI={spiffe_id}")
+    assert curl("/a").stdout.endswith("404")
+    done = curl("/v1/b", "--data-binary", f"@{body}", "-H", "Expect:")
+    assert done.stdout.endswith("200"), done.stdout + done.stderr
+    assert web.seen[-1][3] == body.read_bytes()
+
+
 def test_plaintext_port(loopback, pki, web):
     """Rules, and headers that nobody vouches for, without any TLS; HTTP/2 by its preface."""
     edge = Edge(loopback, pki, web.port, {
