@@ -141,3 +141,15 @@ bool leaf_rules_has_dns_name(const X509 *leaf, struct span name) {
     }
     return false;
 }
+
+bool leaf_rules_has_address(const X509 *leaf, const struct netaddr *addr) {
+    GENERAL_NAMES *names OWNED(GENERAL_NAMES_free) = subject_alt_names(leaf);
+    struct span wanted = span_of(addr->ip, addr->family == NETADDR_V4 ? 4 : sizeof(addr->ip));
+    for (size_t i = 0; names != NULL && i < sk_GENERAL_NAME_num(names); i++) {
+        const GENERAL_NAME *entry = sk_GENERAL_NAME_value(names, i);
+        if (entry->type == GEN_IPADD && span_equal(text_of(entry->d.iPAddress), wanted)) {
+            return addr->family != NETADDR_NONE;
+        }
+    }
+    return false;
+}

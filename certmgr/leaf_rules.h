@@ -9,6 +9,7 @@
 #include <openssl/base.h>
 
 #include "base/err.h"
+#include "base/netaddr.h"
 #include "base/span.h"
 #include "certmgr/spiffe_id.h"
 
@@ -27,5 +28,8 @@ bool leaf_rules_svid_usage(const X509 *leaf, struct err *err) MUST_USE;
 // or `*` as the whole left-most label with at least two labels after it. The subject is not
 // looked at.
 bool leaf_rules_has_dns_name(const X509 *leaf, struct span name);
+
+// Whether an IP address SAN is `addr`; the port is not looked at.
+bool leaf_rules_has_address(const X509 *leaf, const struct netaddr *addr);
 
 #endif

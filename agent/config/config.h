@@ -34,6 +34,8 @@ const char *inbound_tls_mode_name(enum inbound_tls_mode mode); // "required"; ""
 const struct inbound_port *config_inbound_port(const struct config *config, uint16_t port);
 // TLS of direct connections ends at the port: not with appTls passthrough.
 bool config_port_terminates(const struct inbound_port *port);
+// The rule's own lists judge the server, not the SPIFFE bundle.
+bool config_rule_has_own_tls(const struct outbound_rule *rule);
 bool port_list_contains(const struct port_list *list, uint16_t port);
 bool prefix_list_contains(const struct prefix_list *list, const struct netaddr *addr);
 // True when `port` is one the agent itself listens on: tunnel, redirect, status or health.

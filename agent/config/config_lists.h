@@ -33,6 +33,12 @@ struct address_list {
     size_t num;
 };
 
-enum outbound_tls { OUTBOUND_MESH, OUTBOUND_MUTUAL, OUTBOUND_PASSTHROUGH, OUTBOUND_DENY };
+enum outbound_tls {
+    OUTBOUND_MESH,
+    OUTBOUND_MUTUAL,
+    OUTBOUND_SIMPLE,
+    OUTBOUND_PASSTHROUGH,
+    OUTBOUND_DENY
+};
 
 #endif

@@ -7,6 +7,8 @@ const char *outbound_tls_name(enum outbound_tls tls) {
         return "mesh";
     case OUTBOUND_MUTUAL:
         return "mutual";
+    case OUTBOUND_SIMPLE:
+        return "simple";
     case OUTBOUND_PASSTHROUGH:
         return "passthrough";
     case OUTBOUND_DENY:
@@ -58,6 +60,11 @@ const struct inbound_port *config_inbound_port(const struct config *config, uint
 
 bool config_port_terminates(const struct inbound_port *port) {
     return port->tls_mode >= INBOUND_PERMISSIVE && port->edge.app_tls != APP_TLS_PASSTHROUGH;
+}
+
+bool config_rule_has_own_tls(const struct outbound_rule *rule) {
+    return rule->tls == OUTBOUND_SIMPLE ||
+           (rule->tls == OUTBOUND_MUTUAL && (rule->server_certs.num > 0 || !rule->verify));
 }
 
 bool port_list_contains(const struct port_list *list, uint16_t port) {

@@ -6,6 +6,7 @@
 #include "agent/config/edge_rules.h"
 #include "agent/config/identity_rules.h"
 #include "agent/config/listeners.h"
+#include "agent/config/outbound_rules.h"
 #include "agent/config/trust_rules.h"
 
 // What every check looks at.
@@ -75,24 +76,6 @@ static void check_outbound_listeners(const struct scene *scene) {
     }
 }
 
-static void check_rule(const struct scene *scene, const struct outbound_rule *rule,
-                       const struct yaml_tree_node *item) {
-    if (rule->peers.num > 0 && (rule->tls == OUTBOUND_PASSTHROUGH || rule->tls == OUTBOUND_DENY)) {
-        report_add(scene->report, REPORT_ERROR, key_place(item, "peers"),
-                   "peers: tls: %s verifies nobody", outbound_tls_name(rule->tls));
-    }
-    if (rule->server_name != NULL && rule->tls != OUTBOUND_MUTUAL) {
-        report_add(scene->report, REPORT_ERROR, key_place(item, "serverName"),
-                   "serverName: only tls: mutual uses it, and this rule says tls: %s",
-                   outbound_tls_name(rule->tls));
-    }
-    if ((rule->has_networks && rule->networks.num == 0) ||
-        (rule->has_ports && rule->ports.num == 0)) {
-        report_add(scene->report, REPORT_WARNING, place_in(item, "match"),
-                   "match: an empty list matches nothing, so this rule never applies");
-    }
-}
-
 static void check_destinations(const struct scene *scene) {
     const struct config_outbound *outbound = &scene->config->outbound;
     const struct yaml_tree_node *item = first_item(find(scene, "outbound", "destinations"));
@@ -107,7 +90,7 @@ static void check_destinations(const struct scene *scene) {
         if (item->is_bad) {
             continue;
         }
-        check_rule(scene, rule, item);
+        outbound_rules_check(rule, item, scene->report);
         if (catch_all_line == 0 && !rule->has_networks && !rule->has_ports) {
             catch_all_line = rule->line;
         }

@@ -21,8 +21,13 @@ struct outbound_rule {
     bool has_ports;
     struct port_list ports;
     enum outbound_tls tls;
-    struct string_list peers; // SPIFFE patterns; empty: any identity of the own trust domain
-    char *server_name;        // DNS name to verify and to send as SNI; NULL: by SPIFFE ID
+    struct string_list peers;     // SPIFFE patterns; empty: any identity of the own trust domain
+    char *server_name;            // DNS name to verify and to send as SNI; NULL: by SPIFFE ID
+    bool verify;                  // the server; false only where config_rule_has_own_tls
+    enum tls_version min_version; // never UNSAID; a mesh tunnel is TLS 1.3 anyway
+    char *ciphers;                // of TLS 1.2, replaces the default; NULL: the default
+    bool has_server_certs;
+    struct certificate_refs server_certs;
     unsigned line;
 };
 

@@ -18,12 +18,12 @@ static void refuse(const struct scene *scene, const char *key, const char *sente
     report_add(scene->report, REPORT_ERROR, place_of(scene, key), "%s: %s", key, sentence);
 }
 
-static void check_refs(const struct scene *scene, const struct certificate_refs *refs,
-                       const struct yaml_tree_node *list) {
+void edge_rules_check_refs(const struct certificate_refs *refs, const struct yaml_tree_node *list,
+                           struct report *report) {
     const struct yaml_tree_node *item = list == NULL ? NULL : list->first;
     for (size_t i = 0; item != NULL && i < refs->num; i++, item = item->next) {
         if (!item->is_bad && (refs->items[i].name == NULL) == (refs->items[i].file == NULL)) {
-            report_add(scene->report, REPORT_ERROR, item->place,
+            report_add(report, REPORT_ERROR, item->place,
                        "%s: an item is a name of trustStore.certificates or {file: PATH}",
                        list->key->text);
         }
@@ -130,7 +130,8 @@ static void check_versions(const struct scene *scene) {
             report_add(scene->report, REPORT_ERROR, item->place,
                        "clientCerts: is empty; leave it out, or say clientAuth: none");
         }
-        check_refs(scene, &own->client_certs, yaml_tree_find(item, "clientCerts"));
+        edge_rules_check_refs(&own->client_certs, yaml_tree_find(item, "clientCerts"),
+                              scene->report);
     }
 }
 
@@ -166,10 +167,10 @@ static void check_proxy(const struct scene *scene) {
 void edge_rules_check(const struct inbound_port *port, const struct yaml_tree_node *item,
                       struct report *report) {
     struct scene scene = {.port = port, .item = item, .report = report};
-    check_refs(&scene, &port->edge.client_certs, yaml_tree_find(item, "clientCerts"));
-    check_refs(&scene, &port->edge.peer_certs, yaml_tree_find(item, "peerCerts"));
-    check_refs(&scene, &port->edge.app_tls_ca_certs,
-               yaml_tree_find(yaml_tree_find(item, "appTls"), "caCerts"));
+    edge_rules_check_refs(&port->edge.client_certs, yaml_tree_find(item, "clientCerts"), report);
+    edge_rules_check_refs(&port->edge.peer_certs, yaml_tree_find(item, "peerCerts"), report);
+    edge_rules_check_refs(&port->edge.app_tls_ca_certs,
+                          yaml_tree_find(yaml_tree_find(item, "appTls"), "caCerts"), report);
     check_terminates(&scene);
     if (config_port_terminates(port)) {
         check_lists(&scene);

@@ -3,6 +3,8 @@
 #include "agent/config/text_checks.h"
 #include "certmgr/spiffe_id.h"
 
+#define CERTIFICATES_MAX 256 // in one list
+
 static const struct option_row outbound_listener_rows[] = {
     {.key = "listen",
      ADDRESS,
@@ -69,12 +71,9 @@ static const struct option_row match_rows[] = {
 static const struct option_section match_section = {.rows = match_rows};
 
 static const struct option_choice outbound_tls_choices[] = {
-    {"mesh", OUTBOUND_MESH, false},
-    {"mutual", OUTBOUND_MUTUAL, false},
-    {"passthrough", OUTBOUND_PASSTHROUGH, false},
-    {"deny", OUTBOUND_DENY, false},
-    {"simple", 0, true},
-    {NULL, 0, false}};
+    {"mesh", OUTBOUND_MESH, false},     {"mutual", OUTBOUND_MUTUAL, false},
+    {"simple", OUTBOUND_SIMPLE, false}, {"passthrough", OUTBOUND_PASSTHROUGH, false},
+    {"deny", OUTBOUND_DENY, false},     {NULL, 0, false}};
 
 static const struct option_row destination_rows[] = {
     {.key = "name",
@@ -86,8 +85,8 @@ static const struct option_row destination_rows[] = {
      CHOICE(outbound_tls_choices),
      VALUE(struct outbound_rule, tls),
      .fallback = "mesh",
-     .meaning = "A tunnel to the peer's sidecar; TLS with the workload "
-                "certificate to a server that speaks TLS itself; untouched; or refused."},
+     .meaning = "A tunnel to the peer's sidecar; TLS to a server that speaks TLS itself, with the "
+                "workload certificate or with none; untouched; or refused."},
     {.key = "peers",
      PATTERNS,
      LIST(struct outbound_rule, peers.items, peers.num, ITEMS_MAX),
@@ -98,12 +97,32 @@ static const struct option_row destination_rows[] = {
      TEXT(text_checks_dns_name, "DNS name"),
      .can_be_off = true,
      VALUE(struct outbound_rule, server_name),
-     .meaning =
-         "With `tls: mutual`: the name to send and to verify; with `peers`, both must hold."},
-    NOT_YET("verify"),
-    NOT_YET("minVersion"),
-    NOT_YET("ciphers"),
-    NOT_YET("serverCerts"),
+     .meaning = "With `tls: mutual` and `tls: simple`: the name to send and to verify; with "
+                "`peers`, both must hold. Absent: `simple` verifies the address that was dialled."},
+    {.key = "verify",
+     .type = OPTION_BOOL,
+     VALUE(struct outbound_rule, verify),
+     .fallback = "true",
+     .meaning = "false: whoever answers is taken for the server. For tests."},
+    {.key = "minVersion",
+     CHOICE(options_tls_versions),
+     VALUE(struct outbound_rule, min_version),
+     .fallback = "'1.2'",
+     .meaning = "The oldest TLS that the server may choose; a tunnel is always TLS 1.3."},
+    {.key = "ciphers",
+     TEXT(text_checks_resource, "cipher list"),
+     .can_be_off = true,
+     VALUE(struct outbound_rule, ciphers),
+     .meaning = "Of TLS 1.2, instead of the default: names with `:` between them, ECDHE with AEAD "
+                "only. With `simple`, or `mutual` with `serverCerts`."},
+    {.key = "serverCerts",
+     .type = OPTION_SECTION,
+     .section = &options_certificate_ref,
+     LIST(struct outbound_rule, server_certs.items, server_certs.num, CERTIFICATES_MAX),
+     HAS(struct outbound_rule, has_server_certs),
+     .meaning = "CAs, and servers' own certificates, which need no name; several, so that a "
+                "rotation overlaps. Absent: `simple` takes trustStore.publicRoots, `mutual` the "
+                "SPIFFE bundle."},
     NOT_YET("clientCert"),
     END};
 static const struct option_section destination_section = {

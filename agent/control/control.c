@@ -164,7 +164,7 @@ static bool load(struct control *control, struct err *err) {
     }
     if (!load_edges(control)) {
         return ERR_SET(err, ERR_INPUT,
-                       "inbound.ports names certificates that cannot be used; "
+                       "the configuration names certificates that cannot be used; "
                        "nothing was started");
     }
     log_set_level(control->config->log_level);

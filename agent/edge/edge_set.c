@@ -243,7 +243,8 @@ static void load_app(struct loading *loading) {
         app->anchors = load_list(loading, "appTls.caCerts", &options->app_tls_ca_certs,
                                  loading->before == NULL ? NULL : loading->before->app.anchors);
     }
-    if (!edge_app_finish(app, &err)) {
+    app->whom = "the application";
+    if (!edge_app_finish(app, NULL, &err)) {
         refuse(loading, "appTls", &err);
     }
 }
@@ -314,7 +315,8 @@ struct edge_set *edge_set_load(struct config *config, const struct edge_load *lo
         load_http(&loading);
         ok = ok && loading.ok;
     }
-    return ok ? take(&set) : NULL;
+    set->origins = origin_set_load(set->config, load);
+    return ok && set->origins != NULL ? take(&set) : NULL;
 }
 
 struct edge_set *edge_set_ref(struct edge_set *set) {
@@ -332,6 +334,7 @@ void edge_set_unref(struct edge_set *set) {
         edge_http_fini(&set->ports[i].http);
     }
     free(set->ports);
+    origin_set_free(set->origins);
     config_unref(set->config);
     free(set);
 }
@@ -343,4 +346,9 @@ const struct edge_port *edge_set_find(const struct edge_set *set, uint16_t port)
         }
     }
     return NULL;
+}
+
+const struct edge_app *edge_set_origin(const struct edge_set *set,
+                                       const struct outbound_rule *rule) {
+    return set == NULL ? NULL : origin_set_find(set->origins, rule);
 }

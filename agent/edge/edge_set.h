@@ -1,5 +1,6 @@
-// What inbound.ports says about TLS, loaded: certificates and keys read, lists parsed, contexts
-// made. Immutable and shared by reference count; a reload makes a new one as a whole or none.
+// What inbound.ports and outbound.destinations say about TLS, loaded: certificates and keys read,
+// lists parsed, contexts made. Immutable and shared by reference count; a reload makes a new one as
+// a whole or none.
 #ifndef AGENT_EDGE_EDGE_SET_H
 #define AGENT_EDGE_EDGE_SET_H
 
@@ -9,6 +10,8 @@
 
 #include "agent/config/config.h"
 #include "agent/edge/edge_http.h"
+#include "agent/edge/edge_load.h"
+#include "agent/edge/origin_set.h"
 #include "agent/tls/edge_app.h"
 #include "agent/tls/edge_server.h"
 #include "base/buf.h"
@@ -26,19 +29,7 @@ struct edge_set {
     struct config *config; // that it was loaded from
     struct edge_port *ports;
     size_t num_ports;
-};
-
-// How strict a load is with certificates that have expired.
-enum edge_expiry {
-    EDGE_EXPIRY_REFUSES, // new ones are mistakes; those that `before` holds are not
-    EDGE_EXPIRY_WARNS,   // at the start, when nothing is known of before
-};
-struct edge_load {
-    const char *name;              // of the configuration file, for messages
-    const struct edge_set *before; // may be NULL
-    enum edge_expiry expiry;
-    struct buf *errors;   // appended to, "name:line:col: sentence" each
-    struct buf *warnings; // may be NULL
+    struct origin_set *origins;
 };
 
 // NULL when there was any mistake: all of them are in `errors`.
@@ -49,5 +40,9 @@ OWN_DEFINE(struct edge_set, edge_set_unref)
 
 // The port's; NULL: it is neither. `set` may be NULL.
 const struct edge_port *edge_set_find(const struct edge_set *set, uint16_t port);
+// How to connect by a rule of the set's configuration; NULL: it has no TLS of its own. `set` may be
+// NULL.
+const struct edge_app *edge_set_origin(const struct edge_set *set,
+                                       const struct outbound_rule *rule);
 
 #endif

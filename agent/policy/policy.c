@@ -5,12 +5,17 @@ static bool rule_matches(const struct outbound_rule *rule, const struct netaddr 
            (!rule->has_ports || port_list_contains(&rule->ports, destination->port));
 }
 
-static enum outbound_action action_of(enum outbound_tls tls) {
-    switch (tls) {
+static enum outbound_action action_of(const struct outbound_rule *rule) {
+    if (config_rule_has_own_tls(rule)) {
+        return OUTBOUND_TO_SERVER;
+    }
+    switch (rule->tls) {
     case OUTBOUND_MESH:
         return OUTBOUND_TO_MESH;
     case OUTBOUND_MUTUAL:
         return OUTBOUND_TO_MUTUAL;
+    case OUTBOUND_SIMPLE:
+        return OUTBOUND_TO_SERVER;
     case OUTBOUND_PASSTHROUGH:
         return OUTBOUND_PLAIN;
     case OUTBOUND_DENY:
@@ -25,7 +30,7 @@ static struct outbound_decision decide_by_rule(const struct config *config,
     // rule alone.
     bool has_own_peers = rule->peers.num > 0 || rule->tls != OUTBOUND_MESH;
     return (struct outbound_decision){
-        .action = action_of(rule->tls),
+        .action = action_of(rule),
         .rule = rule,
         .peers = has_own_peers ? &rule->peers : &config->outbound.mesh_peers,
     };

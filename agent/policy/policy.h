@@ -13,6 +13,7 @@ enum outbound_action {
     OUTBOUND_TO_MESH,    // a tunnel, or refuse
     OUTBOUND_TRY_MESH,   // inside mesh.networks, no rule: try the tunnel port, then on_unreachable
     OUTBOUND_TO_MUTUAL,  // TLS with the workload certificate
+    OUTBOUND_TO_SERVER,  // TLS to a server that the rule's own lists judge
     OUTBOUND_PLAIN,      // passthrough
     OUTBOUND_REFUSE,     // a rule says deny
     OUTBOUND_REFUSE_OWN, // the destination is one of our own listeners: a loop

@@ -3,9 +3,11 @@
 #include <stdlib.h>
 
 #include <openssl/err.h>
+#include <openssl/nid.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
+#include "agent/tls/tls_error.h"
 #include "agent/tls/tls_foreign.h"
 #include "base/clock.h"
 #include "certmgr/chain_verify.h"
@@ -18,17 +20,31 @@
 
 struct app_session {
     const struct edge_app *app;
+    struct netaddr addr; // to verify by; without a family: none
+    enum verify_result result;
     struct err why; // empty: we have not refused
 };
 
-static bool has_name(const struct edge_app *app, CRYPTO_BUFFER *leaf, struct err *err) {
-    X509 *cert OWNED(X509_free) = x509_der_parse(leaf, err);
-    return cert != NULL &&
-           (anchors_contain(app->anchors, cert) ||
-            (app->server_name != NULL &&
-             leaf_rules_has_dns_name(cert, span_of_text(app->server_name))) ||
-            ERR_SET(err, ERR_INPUT, "the application's certificate is not for \"%s\"",
-                    app->server_name == NULL ? "" : app->server_name));
+static bool is_named(const struct app_session *session, const X509 *cert) {
+    const char *name = session->app->server_name;
+    return name != NULL ? leaf_rules_has_dns_name(cert, span_of_text(name))
+                        : leaf_rules_has_address(cert, &session->addr);
+}
+
+static enum verify_result check_name(struct app_session *session, CRYPTO_BUFFER *leaf) {
+    const struct edge_app *app = session->app;
+    char text[NETADDR_TEXT_MAX];
+    X509 *cert OWNED(X509_free) = x509_der_parse(leaf, &session->why);
+    if (cert == NULL) {
+        return VERIFY_MALFORMED;
+    }
+    if (anchors_contain(app->anchors, cert) || is_named(session, cert)) {
+        return VERIFY_OK;
+    }
+    (void)ERR_SET(&session->why, ERR_INPUT, "the certificate of %s is not for \"%s\"", app->whom,
+                  app->server_name != NULL ? app->server_name
+                                           : netaddr_format_ip(&session->addr, text));
+    return VERIFY_WRONG_NAME;
 }
 
 static enum ssl_verify_result_t verify(SSL *ssl, uint8_t *out_alert) {
@@ -45,16 +61,37 @@ static enum ssl_verify_result_t verify(SSL *ssl, uint8_t *out_alert) {
         chain[i] = sk_CRYPTO_BUFFER_value(presented, i);
     }
     struct chain_rules rules = {.anchors = app->anchors, .role = VERIFY_SERVER, .depth = DEPTH_MAX};
-    bool ok = chain_verify(&rules, chain, num, clock_wall_s(), &session->why) == VERIFY_OK &&
-              has_name(app, chain[0], &session->why);
+    session->result = chain_verify(&rules, chain, num, clock_wall_s(), &session->why);
+    if (session->result == VERIFY_OK) {
+        session->result = check_name(session, chain[0]);
+    }
     ERR_clear_error();
     *out_alert = SSL_AD_BAD_CERTIFICATE;
-    return ok ? ssl_verify_ok : ssl_verify_invalid;
+    return session->result == VERIFY_OK ? ssl_verify_ok : ssl_verify_invalid;
 }
 
-bool edge_app_finish(struct edge_app *app, struct err *err) {
+static bool set_ciphers(SSL_CTX *ctx, const char *ciphers, struct err *err) {
+    if (ciphers != NULL && !SSL_CTX_set_strict_cipher_list(ctx, ciphers)) {
+        struct tls_error why;
+        tls_error_take(&why, false);
+        return ERR_SET(err, ERR_INPUT, "ciphers: %s", why.text);
+    }
+    const STACK_OF(SSL_CIPHER) *list = SSL_CTX_get_ciphers(ctx);
+    for (size_t i = 0; ciphers != NULL && i < sk_SSL_CIPHER_num(list); i++) {
+        const SSL_CIPHER *cipher = sk_SSL_CIPHER_value(list, i);
+        if (SSL_CIPHER_get_kx_nid(cipher) != NID_kx_ecdhe || !SSL_CIPHER_is_aead(cipher)) {
+            return ERR_SET(err, ERR_INPUT, "ciphers: %s is not allowed: only ECDHE with AEAD is",
+                           SSL_CIPHER_get_name(cipher));
+        }
+    }
+    return true;
+}
+
+bool edge_app_finish(struct edge_app *app, const char *ciphers, struct err *err) {
+    ERR_clear_error();
     SSL_CTX *ctx = app->ssl = SSL_CTX_new(TLS_with_buffers_method());
-    if (ctx == NULL || !SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION)) {
+    uint16_t oldest = app->needs_tls_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION;
+    if (ctx == NULL || !SSL_CTX_set_min_proto_version(ctx, oldest)) {
         ERR_clear_error();
         return ERR_NO_MEMORY(err, "preparing TLS");
     }
@@ -62,7 +99,7 @@ bool edge_app_finish(struct edge_app *app, struct err *err) {
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_max_cert_list(ctx, CERT_LIST_MAX);
     SSL_CTX_set_custom_verify(ctx, SSL_VERIFY_PEER, verify);
-    return true;
+    return set_ciphers(ctx, ciphers, err);
 }
 
 void edge_app_fini(struct edge_app *app) {
@@ -83,6 +120,10 @@ static const char *refusal(const void *arg) {
     return session->why.msg[0] == '\0' ? NULL : session->why.msg;
 }
 
+static enum verify_result result(const void *arg) {
+    return ((const struct app_session *)arg)->result;
+}
+
 static bool offer_alpn(SSL *ssl, struct span alpn) {
     uint8_t list[1 + UINT8_MAX];
     if (alpn.len == 0) {
@@ -93,35 +134,35 @@ static bool offer_alpn(SSL *ssl, struct span alpn) {
     return SSL_set_alpn_protos(ssl, list, (unsigned)alpn.len + 1) == 0; // zero is success
 }
 
-static bool set_up(SSL *ssl, const struct edge_app *app, struct identity *identity,
-                   struct span alpn) {
+static bool set_up(SSL *ssl, const struct edge_app *app, const struct edge_app_how *how) {
     SSL_set_connect_state(ssl);
-    if (identity != NULL) {
+    if (how->identity != NULL) {
         size_t num = 0;
-        struct svid *svid = identity_svid(identity);
+        struct svid *svid = identity_svid(how->identity);
         CRYPTO_BUFFER *const *chain = svid_chain(svid, &num);
         if (!SSL_set_chain_and_key(ssl, chain, num, svid_key(svid), NULL)) {
             return false;
         }
     }
-    return offer_alpn(ssl, alpn) &&
+    return offer_alpn(ssl, how->alpn) &&
            (app->server_name == NULL || SSL_set_tlsext_host_name(ssl, app->server_name));
 }
 
-struct tls_stream *edge_app_connect(const struct edge_app *app, struct identity *identity,
-                                    struct span alpn) {
+struct tls_stream *edge_app_connect(const struct edge_app *app, const struct edge_app_how *how) {
     struct app_session *session = calloc(1, sizeof(*session));
     if (session == NULL) {
         return NULL;
     }
     session->app = app;
+    session->addr = how->addr == NULL ? (struct netaddr){0} : *how->addr;
     struct tls_foreign foreign = {.ssl = SSL_new(app->ssl),
                                   .arg = session,
                                   .finish = finish,
                                   .refusal = refusal,
+                                  .result = result,
                                   .free = free};
     if (foreign.ssl == NULL || !SSL_set_app_data(foreign.ssl, session) ||
-        !set_up(foreign.ssl, app, identity, alpn)) {
+        !set_up(foreign.ssl, app, how)) {
         ERR_clear_error();
         SSL_free(foreign.ssl);
         free(session);

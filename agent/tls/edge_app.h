@@ -1,4 +1,5 @@
-// TLS towards the application itself (appTls: reencrypt): the client side of it. Loaded as a whole,
+// TLS towards a server that the configuration's lists judge: the application itself (appTls:
+// reencrypt) or one outside (outbound.destinations[]). The client side of it; loaded as a whole,
 // then immutable; its owner outlives every stream.
 #ifndef AGENT_TLS_EDGE_APP_H
 #define AGENT_TLS_EDGE_APP_H
@@ -9,22 +10,31 @@
 
 #include "agent/tls/tls_stream.h"
 #include "base/err.h"
+#include "base/netaddr.h"
 #include "base/span.h"
 #include "certmgr/anchors.h"
 #include "certmgr/identity.h"
 
 struct edge_app {
-    struct anchors *anchors; // owned; NULL: the application's certificate is not verified
+    struct anchors *anchors; // owned; NULL: the server's certificate is not verified
     const char *server_name; // borrowed; sent as SNI, and verified unless it is pinned; NULL: none
-    SSL_CTX *ssl;            // owned; by edge_app_finish
+    const char *whom;        // static text for messages: "the application"
+    bool needs_tls_1_3;
+    SSL_CTX *ssl; // owned; by edge_app_finish
 };
 
-bool edge_app_finish(struct edge_app *app, struct err *err) MUST_USE;
+// `ciphers` is for TLS 1.2; NULL: the library's own. The sentence begins with ciphers where they
+// are at fault.
+bool edge_app_finish(struct edge_app *app, const char *ciphers, struct err *err) MUST_USE;
 void edge_app_fini(struct edge_app *app);
 
-// A stream that connects. `alpn` is what the client agreed on with us, empty for nothing.
-// `identity` (may be NULL) is shown when the application asks. NULL when memory is short.
-struct tls_stream *edge_app_connect(const struct edge_app *app, struct identity *identity,
-                                    struct span alpn) MUST_USE;
+struct edge_app_how {
+    struct identity *identity;  // shown when the server asks; NULL: none is
+    struct span alpn;           // what the client agreed on with us; empty: nothing
+    const struct netaddr *addr; // verified where the app has no server_name; NULL: no address is
+};
+// A stream that connects. NULL when memory is short.
+struct tls_stream *edge_app_connect(const struct edge_app *app,
+                                    const struct edge_app_how *how) MUST_USE;
 
 #endif

@@ -52,6 +52,9 @@ static bool set_up(struct tls_stream *stream, const struct tls_expectation *expe
     if (!SSL_set_app_data(stream->ssl, verifier)) {
         return false;
     }
+    if (expect->needs_tls_1_3 && !SSL_set_min_proto_version(stream->ssl, TLS1_3_VERSION)) {
+        return false;
+    }
     offer_session(stream, expect);
     if (stream->use != TLS_MUTUAL_CLIENT || expect->server_name == NULL) {
         return true;
@@ -155,7 +158,8 @@ bool tls_stream_keep_unsent(struct tls_stream *stream, struct span unsent) {
 }
 
 enum verify_result tls_stream_refusal(const struct tls_stream *stream) {
-    return stream->verifier.result;
+    const struct tls_foreign *foreign = &stream->foreign;
+    return foreign->result == NULL ? stream->verifier.result : foreign->result(foreign->arg);
 }
 
 bool tls_stream_was_not_accepted(const struct tls_stream *stream) {

@@ -33,6 +33,7 @@ struct tls_expectation {
     bool (*accept)(void *arg, const struct peer *peer);
     void *arg;
     const char *server_name; // TLS_MUTUAL_CLIENT: SNI and DNS name; NULL: verify by SPIFFE ID
+    bool needs_tls_1_3;      // TLS_MUTUAL_CLIENT: nothing older is offered, no older session either
     // Clients: sessions are resumed with the same address and the same acceptable identities only.
     const struct netaddr *addr; // NULL: no session is resumed or kept
     char *const *peers;
@@ -87,8 +88,7 @@ enum tls_status tls_stream_read_runs(struct tls_stream *stream, struct iovec roo
 // scratch has no room for another record, or the backlog is over TLS_BACKLOG_MAX.
 enum tls_status tls_stream_write(struct tls_stream *stream, const uint8_t *bytes, size_t len,
                                  size_t *n);
-// A TLS 1.3 stream changes its key after this many records (AES-GCM's limit is 2^24.5); the default
-// is 2^23. For tests.
+// For tests: a key of TLS 1.3 ends after this many records, else 2^23 (AES-GCM's limit: 2^24.5).
 void tls_stream_set_key_update_after(struct tls_stream *stream, uint64_t num_records);
 // SSL_read and SSL_write do the records of this stream; call it before the first of them. For
 // tests: the library is what our record layer is compared with.

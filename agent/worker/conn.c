@@ -291,6 +291,9 @@ static bool is_still_accepted(const struct conn *conn, const struct snapshot *sn
     if (now.action == OUTBOUND_REFUSE || now.action == OUTBOUND_REFUSE_OWN) {
         return false;
     }
+    if (conn->decision.action == OUTBOUND_TO_SERVER) {
+        return now.action != OUTBOUND_TO_MESH; // lists are for new connections
+    }
     const struct peer *peer = conn_peer(conn);
     struct identity *own = own_identity(conn);
     if (peer == NULL || own == NULL) {

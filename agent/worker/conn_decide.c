@@ -36,6 +36,7 @@ static enum conn_state decide_outbound(struct conn *conn) {
     case OUTBOUND_TRY_MESH:
         return decide_untried(conn);
     case OUTBOUND_TO_MUTUAL:
+    case OUTBOUND_TO_SERVER:
     case OUTBOUND_PLAIN:
         return conn_start_dial(conn, &conn->destination);
     case OUTBOUND_REFUSE:

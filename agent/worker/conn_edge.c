@@ -231,7 +231,8 @@ enum conn_state conn_step_linger(struct conn *conn) {
 // --- TLS towards the application
 
 struct tls_stream *conn_app_tls(const struct conn *conn, struct span alpn) {
-    return edge_app_connect(&conn_edge_port(conn)->app, identity_now(conn), alpn);
+    struct edge_app_how how = {.identity = identity_now(conn), .alpn = alpn};
+    return edge_app_connect(&conn_edge_port(conn)->app, &how);
 }
 
 enum conn_state conn_start_app_tls(struct conn *conn, int fd) {

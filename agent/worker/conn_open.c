@@ -177,18 +177,36 @@ static bool accept_server(void *arg, const struct peer *peer) {
     return policy_peer_is_acceptable(conn->decision.peers, own, &peer->id);
 }
 
-static enum conn_state start_tls(struct conn *conn, int fd) {
-    enum close_reason missing = CLOSE_NO_MEMORY;
-    struct tls_context *context =
-        snapshot_context(conn->worker->snapshot, clock_wall_s(), &missing);
+static struct tls_stream *new_mutual(struct conn *conn, struct tls_context *context) {
+    const struct outbound_rule *rule = conn->decision.rule;
     struct tls_expectation expect = {.accept = accept_server,
                                      .arg = conn,
-                                     .server_name = conn->decision.rule->server_name,
+                                     .server_name = rule->server_name,
+                                     .needs_tls_1_3 = rule->min_version == TLS_VERSION_1_3,
                                      .addr = &conn->via,
                                      .peers = conn->decision.peers->items,
                                      .num_peers = conn->decision.peers->num};
-    struct tls_stream *stream =
-        context == NULL ? NULL : tls_stream_new(context, TLS_MUTUAL_CLIENT, &expect);
+    return tls_stream_new(context, TLS_MUTUAL_CLIENT, &expect);
+}
+
+// By the lists of the snapshot that the rule is of.
+static struct tls_stream *new_to_server(struct conn *conn, struct tls_context *context) {
+    const struct edge_app *origin = edge_set_origin(conn->snapshot->edges, conn->decision.rule);
+    struct edge_app_how how = {.identity = context == NULL ? NULL : tls_context_identity(context),
+                               .addr = &conn->via};
+    return origin == NULL ? NULL : edge_app_connect(origin, &how);
+}
+
+static enum conn_state start_tls(struct conn *conn, int fd) {
+    enum close_reason missing = CLOSE_NO_MEMORY;
+    bool shows_identity = conn->decision.rule->tls == OUTBOUND_MUTUAL;
+    struct tls_context *context =
+        shows_identity ? snapshot_context(conn->worker->snapshot, clock_wall_s(), &missing) : NULL;
+    bool ok = context != NULL || !shows_identity;
+    struct tls_stream *stream = !ok ? NULL
+                                : conn->decision.action == OUTBOUND_TO_SERVER
+                                    ? new_to_server(conn, context)
+                                    : new_mutual(conn, context);
     if (stream == NULL) {
         socket_close(fd);
         conn_end(conn, missing);
@@ -244,7 +262,8 @@ enum conn_state conn_step_dial(struct conn *conn) {
     }
     int fd = conn->dialling_fd;
     conn->dialling_fd = -1;
-    if (conn->kind == CONN_OUTBOUND && conn->decision.action == OUTBOUND_TO_MUTUAL) {
+    if (conn->kind == CONN_OUTBOUND && (conn->decision.action == OUTBOUND_TO_MUTUAL ||
+                                        conn->decision.action == OUTBOUND_TO_SERVER)) {
         return start_tls(conn, fd);
     }
     if (!conn_greet_application(conn, fd)) {
@@ -267,7 +286,8 @@ static enum conn_state tls_opened(struct conn *conn, const struct tls_stream *st
     counter_add(&worker->counters.metrics[metric], 1);
     conn->verified_at_s = clock_wall_s();
     conn->state = CONN_RELAY;
-    if (worker->snapshot->context != tls_stream_context(stream)) {
+    if (conn->decision.action == OUTBOUND_TO_MUTUAL &&
+        worker->snapshot->context != tls_stream_context(stream)) {
         worker_trust_judge(conn); // verified by what was in force when it began
     }
     return conn->state;

@@ -42,8 +42,17 @@ static const struct edge_client *edge_client(const struct conn *conn) {
     return conn->session == NULL ? NULL : edge_session_client(conn->session);
 }
 
+// TLS to a server that the rule's own lists judged is open.
+static bool has_origin(const struct conn *conn) {
+    bool open = conn->state == CONN_RELAY || conn->state == CONN_FLUSH;
+    return open && conn->kind == CONN_OUTBOUND && conn->decision.action == OUTBOUND_TO_SERVER;
+}
+
 static const char *security_of(const struct conn *conn, const struct peer *peer) {
     const struct edge_client *client = edge_client(conn);
+    if (has_origin(conn)) {
+        return conn->decision.rule->tls == OUTBOUND_MUTUAL ? "mutual_tls" : "tls";
+    }
     if (client == NULL) {
         return peer == NULL ? "none" : "mutual_tls";
     }

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "certmgr/leaf_rules.h"
 #include "tests/certmgr/verify_fixture.h"
 #include "tests/testing/pki_identity.h"
 
@@ -151,11 +152,41 @@ static void test_texts(void **state) {
     assert_string_equal(verify_result_name(VERIFY_REVOKED), "revoked");
 }
 
+static void test_addresses(void **state) {
+    (void)state;
+    // 192.0.2.1, an address of no family, and the first half of an IPv6 address as a DNS name.
+    static const uint8_t v4[] = {0x30, 0x0d, 0x87, 0x04, 192, 0,   2,  1,
+                                 0x87, 0x00, 0x82, 0x03, ':', ':', '1'};
+    static const uint8_t v6[] = {0x30, 0x12, 0x87, 0x10, 0x20, 0x01, 0x0d, 0xb8, 0, 0,
+                                 0,    0,    0,    0,    0,    0,    0,    0,    0, 1};
+    static const struct {
+        const uint8_t *san;
+        size_t len;
+        const char *addr;
+        bool expected;
+    } rows[] = {
+        {v4, sizeof v4, "192.0.2.1", true},    {v4, sizeof v4, "192.0.2.2", false},
+        {v4, sizeof v4, "::1", false},         {v6, sizeof v6, "2001:db8::1", true},
+        {v6, sizeof v6, "2001:db8::2", false}, {v6, sizeof v6, "32.1.13.184", false},
+        {NULL, 0, "192.0.2.1", false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct pki_options options = {.san_der = span_of(rows[i].san, rows[i].len)};
+        struct pki_cert *leaf OWNED(pki_free) = pki_issue(NULL, &options);
+        struct netaddr addr;
+        assert_true(netaddr_parse_ip(&addr, span_of_text(rows[i].addr), NULL));
+        assert_int_equal(leaf_rules_has_address(pki_x509(leaf), &addr), rows[i].expected);
+    }
+    struct pki_options options = {.san_der = span_of(v4, sizeof v4)};
+    struct pki_cert *leaf OWNED(pki_free) = pki_issue(NULL, &options);
+    assert_false(leaf_rules_has_address(pki_x509(leaf), &(struct netaddr){0}));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names), cmocka_unit_test(test_only_dns_sans_count),
         cmocka_unit_test(test_rules), cmocka_unit_test(test_id_is_told_when_valid),
-        cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_texts), cmocka_unit_test(test_addresses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

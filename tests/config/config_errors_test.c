@@ -150,9 +150,9 @@ static void test_what_this_version_lacks(void **state) {
     static const struct row rows[] = {
         {"identity: {rotateAt: 50}\n",
          "f:1:12: rotateAt is not supported yet: this build does not have it\n"},
-        {"outbound: {destinations: [{match: {hosts: [a.b]}, tls: simple}]}\n",
+        {"outbound: {destinations: [{match: {hosts: [a.b]}, clientCert: a}]}\n",
          "f:1:36: hosts: host names in rules are not supported yet\n"
-         "f:1:56: tls: simple is not supported yet: this build does not have it\n"},
+         "f:1:51: clientCert is not supported yet: this build does not have it\n"},
         {"inbound: {ports: [{port: 80, protocol: http, resumption: true}]}\n",
          "f:1:46: resumption is not supported yet: this build does not have it\n"},
     };

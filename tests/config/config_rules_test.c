@@ -94,15 +94,47 @@ static void test_destinations(void **state) {
         {"outbound: {destinations: [{tls: passthrough, peers: ['spiffe://a/b']}]}\n",
          "f:1:46: peers: tls: passthrough verifies nobody\n", NULL},
         {"outbound: {destinations: [{serverName: a.b}]}\n",
-         "f:1:28: serverName: only tls: mutual uses it, and this rule says tls: mesh\n", NULL},
+         "f:1:28: serverName: only tls: mutual and tls: simple use it, and this rule says tls: "
+         "mesh\n",
+         NULL},
         {"outbound: {destinations: [{tls: mutual, serverName: a.b}]}\n", "", NULL},
+        {"outbound: {destinations: [{tls: mutual, minVersion: '1.3'}]}\n", "", NULL},
+        {"outbound: {destinations: [{tls: mesh, minVersion: '1.3'}]}\n", "", NULL},
+        {"outbound: {destinations: [{tls: deny, minVersion: '1.3'}]}\n",
+         "f:1:39: minVersion: only tls: mutual and tls: simple use it, and this rule says tls: "
+         "deny\n",
+         NULL},
+        {"outbound: {destinations: [{tls: passthrough, minVersion: '1.3'}]}\n",
+         "f:1:46: minVersion: only tls: mutual and tls: simple use it, and this rule says tls: "
+         "passthrough\n",
+         NULL},
+        {"outbound: {destinations: [{tls: simple}]}\n", "", NULL},
+        {"outbound: {destinations: [{tls: simple, serverCerts: [{file: /a}]}]}\n", "", NULL},
+        {"outbound: {destinations: [{tls: simple, serverCerts: []}]}\n",
+         "f:1:41: serverCerts: an empty list would let no server be verified\n", NULL},
+        {"outbound: {destinations: [{tls: simple, serverCerts: [{name: a, file: /a}]}]}\n",
+         "f:1:55: serverCerts: an item is a name of trustStore.certificates or {file: PATH}\n",
+         NULL},
+        {"outbound: {destinations: [{tls: mutual, ciphers: A}]}\n",
+         "f:1:41: ciphers: tls: mutual has them only with serverCerts\n", NULL},
+        {"outbound: {destinations: [{tls: simple, peers: ['spiffe://a/b']}]}\n",
+         "f:1:41: peers: SPIFFE IDs are verified by the SPIFFE bundle alone, so only by tls: "
+         "mutual "
+         "without serverCerts\n",
+         NULL},
+        {"outbound: {destinations: [{tls: simple, verify: false}]}\n", "",
+         "f:1:41: warning: verify: whoever answers at the address is taken for the server\n"},
+        {"outbound: {destinations: [{tls: deny, serverCerts: [{file: /a}]}]}\n",
+         "f:1:39: serverCerts: only tls: mutual and tls: simple use it, and this rule says tls: "
+         "deny\n",
+         NULL},
         {"outbound: {destinations: [{match: {ports: []}}]}\n", "",
          "f:1:35: warning: match: an empty list matches nothing, so this rule never applies\n"},
         {"outbound:\n  destinations:\n    - {tls: deny}\n    - {tls: mesh}\n", "",
          "f:4:7: warning: this rule is never reached: the one in line 3 matches everything\n"},
         // A rule with a mistake of its own is not judged further.
-        {"outbound: {destinations: [{tls: simple, serverName: a.b}]}\n",
-         "f:1:33: tls: simple is not supported yet: this build does not have it\n", NULL},
+        {"outbound: {destinations: [{tls: other, serverName: a.b}]}\n",
+         "f:1:33: tls: \"other\" is not one of mesh, mutual, simple, passthrough, deny\n", NULL},
     };
     EXPECT_ROWS(rows);
 }

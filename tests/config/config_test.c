@@ -128,6 +128,7 @@ static void test_outbound(void **state) {
               "      tls: mutual\n"
               "      peers: ['spiffe://a.b/ns/x/sa/*']\n"
               "      serverName: config.internal\n"
+              "      minVersion: 1.3\n"
               "    - {tls: deny, serverName: ''}\n");
     const struct config_outbound *outbound = &config->outbound;
     assert_int_equal(outbound->listen.num, 0);
@@ -148,11 +149,14 @@ static void test_outbound(void **state) {
     assert_false(port_list_contains(&rule->ports, 9011));
     assert_int_equal(rule->tls, OUTBOUND_MUTUAL);
     assert_string_equal(rule->server_name, "config.internal");
+    assert_int_equal(rule->min_version, TLS_VERSION_1_3);
     assert_int_equal(rule->line, 8);
     assert_string_equal(outbound->rules[1].name, "destinations[1]");
     assert_int_equal(outbound->rules[1].tls, OUTBOUND_DENY);
     assert_false(outbound->rules[1].has_networks);
     assert_null(outbound->rules[1].server_name);
+    assert_int_equal(outbound->rules[1].min_version, TLS_VERSION_1_2);
+    assert_true(outbound->rules[1].verify);
     config_unref(config);
 }
 

@@ -1,6 +1,9 @@
 """`tls: mutual`: plain applications reach a server that speaks TLS itself and demands client
 certificates."""
 
+import json
+import signal
+
 import pytest
 
 from pavise_e2e import settings
@@ -8,7 +11,7 @@ from pavise_e2e.pki import Ca
 
 SERVER_ID = "spiffe://example.org/ns/runtime/sa/config"
 SERVER_NAME = "config.internal"
-NGINX_PORT, OPENSSL_PORT = 8443, 8444
+NGINX_PORT, OPENSSL_PORT, OLD_PORT = 8443, 8444, 8445
 
 
 @pytest.fixture
@@ -26,9 +29,17 @@ def services(lab):
           access_log off;
           server {{
             listen {lab.other.v4}:{NGINX_PORT} ssl;
+            ssl_protocols TLSv1.2 TLSv1.3;
             ssl_certificate {certificate}; ssl_certificate_key {key};
             ssl_client_certificate {ca.certificate}; ssl_verify_client on;
             location / {{ return 200 "verify=$ssl_client_verify sni=$ssl_server_name\\n"; }}
+          }}
+          server {{
+            listen {lab.other.v4}:{OLD_PORT} ssl;
+            ssl_protocols TLSv1.2;
+            ssl_certificate {certificate}; ssl_certificate_key {key};
+            ssl_client_certificate {ca.certificate}; ssl_verify_client on;
+            location / {{ return 200 "verify=$ssl_client_verify protocol=$ssl_protocol\\n"; }}
           }}
         }}
     """)
@@ -36,7 +47,7 @@ def services(lab):
     lab.start("s_server", [openssl, "s_server", "-accept", f"{lab.other.v4}:{OPENSSL_PORT}",
                            "-cert", certificate, "-key", key, "-CAfile", ca.certificate,
                            "-Verify", "2", "-verify_return_error", "-www"], host=lab.other)
-    for port in (NGINX_PORT, OPENSSL_PORT):
+    for port in (NGINX_PORT, OPENSSL_PORT, OLD_PORT):
         lab.wait_port(lab.other, lab.other.v4, port)
     return lab
 
@@ -91,6 +102,24 @@ def test_server_is_refused(services, how):
         assert code != 0 and "verify=" not in body and "Client certificate" not in body
     refusal = agent.status.wait_for_refusal("peer_not_accepted", "peer_identity", "tls_failed")
     assert refusal["detail"]
+
+
+def test_oldest_version(services):
+    """A server that has TLS 1.2 only: taken by default, refused where the rule wants 1.3; a reload
+    decides for new connections."""
+    agent = start_agent(services)
+    code, body = curl(services, OLD_PORT)
+    assert code == 0 and body == "verify=SUCCESS protocol=TLSv1.2\n"
+    config = json.loads(agent.config_path.read_text())
+    config["outbound"]["destinations"][0]["minVersion"] = "1.3"
+    agent.config_path.write_text(json.dumps(config))
+    agent.signal(signal.SIGHUP)
+    agent.wait_for_log("event=reload_done")
+    code, body = curl(services, OLD_PORT)
+    assert code != 0 and "verify=" not in body
+    assert agent.status.wait_for_refusal("tls_failed")["detail"]
+    code, body = curl(services, NGINX_PORT)
+    assert code == 0 and "verify=SUCCESS" in body
 
 
 def test_without_the_agent_there_is_no_way_in(services):

@@ -16,7 +16,8 @@ AGENT = {
     "agent/intercept": {"config", "net"},
     "agent/tls": {"net"},
     # Certificates and lists of inbound.ports, loaded.
-    "agent/edge": {"config", "http", "tls"},
+    # certmgr/trust says where the public roots are.
+    "agent/edge": {"config", "http", "tls", "certmgr/trust"},
     "agent/relay": {"observe", "net", "tls"},
     "agent/tunnel": {"config", "observe", "net", "policy", "relay", "tls"},
     # The status port sees plain views, not the live objects of the data plane.

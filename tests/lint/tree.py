@@ -8,7 +8,8 @@ from source import ROOT, read, walk
 # Files without a test program of their own name, where they are tested instead, and why.
 TESTED_ELSEWHERE = [
     # Private to one library; the tests speak to its public header.
-    (r"agent/config/(config_read|edge_(http_)?rules|identity_rules|listeners|options\w*|values)\.c",
+    (r"agent/config/(config_read|edge_(http_)?rules|identity_rules|listeners|options\w*|"
+     r"outbound_rules|values)\.c",
      "tests/config/config_errors_test.c"),
     # The parts of one rewriting; the golden files show every one of them.
     (r"agent/inject/(agent_config|injected|mark|original|plan|probes|removal|workload)\.c",

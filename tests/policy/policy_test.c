@@ -2,6 +2,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -63,6 +64,29 @@ static void expect_outbound(const struct config *config, const struct outbound_r
     assert_int_equal(decision.peers->num, row->peer != NULL);
     if (row->peer != NULL) {
         assert_string_equal(decision.peers->items[0], row->peer);
+    }
+}
+
+static void test_rules_with_lists_of_their_own(void **state) {
+    (void)state;
+    static const struct {
+        const char *rule;
+        enum outbound_action action;
+    } rows[] = {
+        {"tls: simple", OUTBOUND_TO_SERVER},
+        {"tls: mutual", OUTBOUND_TO_MUTUAL},
+        {"tls: mutual, serverCerts: [{file: /a}]", OUTBOUND_TO_SERVER},
+        {"tls: mutual, verify: false", OUTBOUND_TO_SERVER},
+    };
+    struct netaddr destination = addr("1.2.3.4:80");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char text[128];
+        snprintf(text, sizeof text, "outbound: {destinations: [{%s}]}", rows[i].rule);
+        struct config *config = parse(text);
+        struct outbound_decision decision = policy_outbound_decide(config, &destination, true);
+        assert_int_equal(decision.action, rows[i].action);
+        assert_ptr_equal(decision.rule, &config->outbound.rules[0]);
+        config_unref(config);
     }
 }
 
@@ -239,9 +263,13 @@ static void test_connect_targets(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_outbound),           cmocka_unit_test(test_peers),
-        cmocka_unit_test(test_authorization),      cmocka_unit_test(test_authorization_by_default),
-        cmocka_unit_test(test_direct_connections), cmocka_unit_test(test_connect_targets),
+        cmocka_unit_test(test_rules_with_lists_of_their_own),
+        cmocka_unit_test(test_outbound),
+        cmocka_unit_test(test_peers),
+        cmocka_unit_test(test_authorization),
+        cmocka_unit_test(test_authorization_by_default),
+        cmocka_unit_test(test_direct_connections),
+        cmocka_unit_test(test_connect_targets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -124,31 +124,40 @@ static void servers_of_all_kinds(void **state) {
     }
 }
 
-static void tls_11_is_refused(void **state) {
-    const struct tls_fixture *fixture = *state;
+static void expect_version(const struct tls_fixture *fixture, uint16_t servers_newest,
+                           bool needs_tls_1_3, bool is_ok) {
     OWNED(pki_free) struct pki_cert *leaf = pki_leaf(fixture->ca, SERVER_ID);
     CRYPTO_BUFFER *chain[] = {pki_buffer(leaf)};
     struct raw_peer raw;
     raw_peer_init(&raw, &(struct raw_options){.server = true,
-                                              .max_version = TLS1_1_VERSION,
+                                              .max_version = servers_newest,
                                               .chain = chain,
                                               .num_chain = 1,
                                               .key = pki_key(leaf)});
     struct tls_pair pair;
-    tls_pair_init(&pair, &(struct tls_pair_options){.client = fixture->client,
-                                                    .server = fixture->server,
-                                                    .client_use = TLS_MUTUAL_CLIENT});
-    assert_false(raw_peer_handshake(&raw, &pair, &pair.client));
-    assert_int_equal(pair.client.handshake, TLS_FAILED);
-    assert_true(tls_stream_got_alert(pair.client.stream));
+    tls_pair_init(&pair,
+                  &(struct tls_pair_options){.client = fixture->client,
+                                             .server = fixture->server,
+                                             .client_use = TLS_MUTUAL_CLIENT,
+                                             .client_expects = {.needs_tls_1_3 = needs_tls_1_3}});
+    assert_true(raw_peer_handshake(&raw, &pair, &pair.client) == is_ok);
+    assert_int_equal(pair.client.handshake, is_ok ? TLS_OK : TLS_FAILED);
+    assert_true(tls_stream_got_alert(pair.client.stream) == !is_ok);
     raw_peer_fini(&raw);
     tls_pair_fini(&pair);
+}
+
+static void older_versions_are_refused(void **state) {
+    expect_version(*state, TLS1_1_VERSION, false, false);
+    expect_version(*state, TLS1_2_VERSION, false, true);
+    expect_version(*state, TLS1_2_VERSION, true, false);
+    expect_version(*state, TLS1_3_VERSION, true, true);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(servers_of_all_kinds),
-        cmocka_unit_test(tls_11_is_refused),
+        cmocka_unit_test(older_versions_are_refused),
     };
     return cmocka_run_group_tests(tests, tls_fixture_set_up, tls_fixture_tear_down);
 }

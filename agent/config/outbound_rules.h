@@ -1,0 +1,12 @@
+// What an item of outbound.destinations says that does not go together.
+#ifndef AGENT_CONFIG_OUTBOUND_RULES_H
+#define AGENT_CONFIG_OUTBOUND_RULES_H
+
+#include "agent/config/config_types.h"
+#include "agent/config/report.h"
+#include "agent/config/yaml_tree.h"
+
+void outbound_rules_check(const struct outbound_rule *rule, const struct yaml_tree_node *item,
+                          struct report *report);
+
+#endif

@@ -1,0 +1,151 @@
+#include "agent/edge/origin_set.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/edge/edge_files.h"
+#include "agent/edge/edge_set.h"
+#include "base/clock.h"
+#include "certmgr/trust/trust_gather.h"
+
+struct origin_set {
+    const struct config *config;
+    struct edge_app *apps; // one for each rule; without `ssl` where it has no TLS of its own
+    size_t num;
+};
+
+// One rule that is being loaded.
+struct loading {
+    const struct edge_load *load;
+    const struct config *config;
+    const struct outbound_rule *rule;
+    const struct edge_app *before; // of the rule of this name as it was; NULL
+    bool ok;
+};
+
+static void say(const struct loading *loading, struct buf *out, const char *key,
+                const char *sentence) {
+    (void)!buf_printf(out, "%s:%u:1: destination %s: %s%s%s\n", loading->load->name,
+                      loading->rule->line, loading->rule->name, key, key[0] == '\0' ? "" : ": ",
+                      sentence);
+}
+
+static void refuse(struct loading *loading, const char *key, const struct err *err) {
+    loading->ok = false;
+    say(loading, loading->load->errors, key, err->msg);
+}
+
+static const struct edge_app *find_before(const struct edge_load *load, const char *name) {
+    const struct origin_set *before = load->before == NULL ? NULL : load->before->origins;
+    for (size_t i = 0; before != NULL && i < before->num; i++) {
+        if (strcmp(before->config->outbound.rules[i].name, name) == 0) {
+            return &before->apps[i];
+        }
+    }
+    return NULL;
+}
+
+static const char *public_path(const struct config *config) {
+    const char *said = config->trust_store.public_roots;
+    struct trust_options options = {.public_roots = strcmp(said, "system") == 0 ? NULL
+                                                    : strcmp(said, "none") == 0 ? ""
+                                                                                : said};
+    return trust_gather_public_path(&options);
+}
+
+static struct anchors *load_public_roots(struct loading *loading) {
+    const char *path = public_path(loading->config);
+    struct err err = {0};
+    if (path == NULL || path[0] == '\0') {
+        (void)ERR_SET(&err, ERR_INPUT,
+                      "there are no public roots to verify the server by: install "
+                      "ca-certificates, or name CAs in serverCerts");
+        refuse(loading, "trustStore.publicRoots", &err);
+        return NULL;
+    }
+    struct certificate_ref ref = {.file = (char *)path};
+    struct certificate_refs refs = {.items = &ref, .num = 1};
+    struct anchors *anchors = edge_files_anchors(&loading->config->trust_store, &refs, &err);
+    if (anchors == NULL) {
+        refuse(loading, "trustStore.publicRoots", &err);
+    }
+    return anchors;
+}
+
+static struct anchors *load_server_certs(struct loading *loading) {
+    const struct edge_load *load = loading->load;
+    struct err err = {0};
+    struct anchors *anchors =
+        edge_files_anchors(&loading->config->trust_store, &loading->rule->server_certs, &err);
+    if (anchors == NULL) {
+        refuse(loading, "serverCerts", &err);
+        return NULL;
+    }
+    const struct anchors *before = loading->before == NULL ? NULL : loading->before->anchors;
+    if (anchors_check_expiry(anchors, before, clock_wall_s(), &err)) {
+        return anchors;
+    }
+    if (load->expiry == EDGE_EXPIRY_REFUSES) {
+        refuse(loading, "serverCerts", &err);
+    } else if (load->warnings != NULL) {
+        say(loading, load->warnings, "serverCerts", err.msg);
+    }
+    return anchors;
+}
+
+static void load_rule(struct loading *loading, struct edge_app *app) {
+    const struct outbound_rule *rule = loading->rule;
+    struct err err = {0};
+    if (!config_rule_has_own_tls(rule)) {
+        return;
+    }
+    app->server_name = rule->server_name;
+    app->whom = "the server";
+    app->needs_tls_1_3 = rule->min_version == TLS_VERSION_1_3;
+    if (rule->verify) {
+        app->anchors =
+            rule->server_certs.num > 0 ? load_server_certs(loading) : load_public_roots(loading);
+    }
+    if (!edge_app_finish(app, rule->ciphers, &err)) {
+        refuse(loading, "", &err);
+    }
+}
+
+struct origin_set *origin_set_load(const struct config *config, const struct edge_load *load) {
+    OWNED(origin_set_free) struct origin_set *set = calloc(1, sizeof(*set));
+    size_t num = config->outbound.num_rules;
+    if (set == NULL || (set->apps = calloc(num + 1, sizeof(*set->apps))) == NULL) {
+        (void)!buf_printf(load->errors, "%s: cannot allocate memory\n", load->name);
+        return NULL;
+    }
+    set->config = config;
+    bool ok = true;
+    for (size_t i = 0; i < num; i++) {
+        const struct outbound_rule *rule = &config->outbound.rules[i];
+        struct loading loading = {.load = load,
+                                  .config = config,
+                                  .rule = rule,
+                                  .before = find_before(load, rule->name),
+                                  .ok = true};
+        load_rule(&loading, &set->apps[set->num++]);
+        ok = ok && loading.ok;
+    }
+    return ok ? take(&set) : NULL;
+}
+
+void origin_set_free(struct origin_set *set) {
+    if (set == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < set->num; i++) {
+        edge_app_fini(&set->apps[i]);
+    }
+    free(set->apps);
+    free(set);
+}
+
+const struct edge_app *origin_set_find(const struct origin_set *set,
+                                       const struct outbound_rule *rule) {
+    size_t index = (size_t)(rule - set->config->outbound.rules);
+    return index < set->num && set->apps[index].ssl != NULL ? &set->apps[index] : NULL;
+}

@@ -1,0 +1,159 @@
+// Loading what outbound.destinations names, and what is said when it is wrong.
+#include "agent/edge/origin_set.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "agent/edge/edge_set.h"
+#include "base/file.h"
+#include "certmgr/pem.h"
+#include "tests/testing/pki.h"
+
+struct world {
+    char directory[64];
+    struct buf errors, warnings;
+};
+
+static void write_pem(const struct world *w, const char *name, const struct pki_cert *cert) {
+    char path[128];
+    struct buf pem = {0};
+    snprintf(path, sizeof(path), "%s/%s", w->directory, name);
+    assert_true(pem_render("CERTIFICATE", pki_der(cert), &pem));
+    assert_true(file_write_atomic(path, buf_span(&pem), 0600, NULL));
+    buf_fini(&pem);
+}
+
+static int set_up(void **state) {
+    struct world *w = calloc(1, sizeof(*w));
+    assert_non_null(w);
+    strcpy(w->directory, "/tmp/pavise-origin-XXXXXX");
+    assert_non_null(mkdtemp(w->directory));
+    struct pki_options past = {.ca = true, .not_after = PKI_NOT_BEFORE + 1};
+    OWNED(pki_free) struct pki_cert *ca = pki_ca();
+    OWNED(pki_free) struct pki_cert *expired = pki_issue(NULL, &past);
+    write_pem(w, "ca.crt", ca);
+    write_pem(w, "old.crt", expired);
+    *state = w;
+    return 0;
+}
+
+static int tear_down(void **state) {
+    struct world *w = *state;
+    char path[128];
+    snprintf(path, sizeof(path), "%s/ca.crt", w->directory);
+    unlink(path);
+    snprintf(path, sizeof(path), "%s/old.crt", w->directory);
+    unlink(path);
+    rmdir(w->directory);
+    buf_fini(&w->errors);
+    buf_fini(&w->warnings);
+    free(w);
+    return 0;
+}
+
+// Public roots of the test, and a rule with these keys; DIR in them is the directory.
+static struct edge_set *load(struct world *w, const char *keys, const struct edge_set *before,
+                             enum edge_expiry expiry) {
+    struct buf text = {0};
+    char all[1024];
+    snprintf(all, sizeof(all),
+             "trustStore: {publicRoots: DIR/ca.crt}\n"
+             "outbound: {destinations: [{tls: deny, match: {ports: [1]}},\n {name: r, %s}]}\n",
+             keys);
+    for (const char *at = all; *at != '\0';) {
+        bool dir = strncmp(at, "DIR", 3) == 0;
+        assert_true(dir ? buf_append_text(&text, w->directory) : buf_append(&text, at, 1));
+        at += dir ? 3 : 1;
+    }
+    buf_clear(&w->errors);
+    buf_clear(&w->warnings);
+    struct config *config = config_parse("f", buf_span(&text), &w->errors, NULL);
+    buf_fini(&text);
+    if (config == NULL) {
+        fail_msg("%.*s", (int)w->errors.len, (const char *)buf_span(&w->errors).ptr);
+    }
+    struct edge_load how = {.name = "f",
+                            .before = before,
+                            .expiry = expiry,
+                            .errors = &w->errors,
+                            .warnings = &w->warnings};
+    struct edge_set *set = edge_set_load(config, &how);
+    config_unref(config);
+    assert_true((set == NULL) == (w->errors.len > 0));
+    return set;
+}
+
+static const struct edge_app *origin_of(const struct edge_set *set) {
+    return edge_set_origin(set, &set->config->outbound.rules[1]);
+}
+
+static void test_rules_of_each_kind(void **state) {
+    struct world *w = *state;
+    OWNED(edge_set_unref)
+    struct edge_set *simple =
+        load(w, "tls: simple, serverName: a.b, minVersion: 1.3", NULL, EDGE_EXPIRY_REFUSES);
+    const struct edge_app *origin = origin_of(simple);
+    assert_non_null(origin);
+    assert_int_equal(anchors_num(origin->anchors), 1); // the public roots
+    assert_string_equal(origin->server_name, "a.b");
+    assert_true(origin->needs_tls_1_3);
+    assert_null(edge_set_origin(simple, &simple->config->outbound.rules[0]));
+    OWNED(edge_set_unref)
+    struct edge_set *pinned =
+        load(w, "tls: mutual, serverCerts: [{file: DIR/ca.crt}]", NULL, EDGE_EXPIRY_REFUSES);
+    assert_non_null(origin_of(pinned));
+    assert_int_equal(anchors_num(origin_of(pinned)->anchors), 1);
+    OWNED(edge_set_unref) struct edge_set *mutual = load(w, "tls: mutual", NULL, EDGE_EXPIRY_WARNS);
+    assert_null(origin_of(mutual));
+    OWNED(edge_set_unref)
+    struct edge_set *blind = load(w, "tls: simple, verify: false", NULL, EDGE_EXPIRY_WARNS);
+    assert_null(origin_of(blind)->anchors);
+    assert_null(edge_set_origin(NULL, &blind->config->outbound.rules[1]));
+}
+
+static void expect_mistake(struct world *w, const char *keys, const char *sentence) {
+    OWNED(edge_set_unref) struct edge_set *set = load(w, keys, NULL, EDGE_EXPIRY_REFUSES);
+    assert_null(set);
+    assert_true(buf_append(&w->errors, "", 1));
+    const char *said = (const char *)buf_span(&w->errors).ptr;
+    if (strncmp(said, "f:3:1: destination r: ", 22) != 0 || strstr(said, sentence) == NULL) {
+        fail_msg("%s", said);
+    }
+}
+
+static void test_mistakes(void **state) {
+    expect_mistake(*state, "tls: simple, serverCerts: [{file: /nowhere}]",
+                   "serverCerts: invalid_certificate");
+    expect_mistake(*state, "tls: simple, serverCerts: [{file: DIR/ca.crt}, {file: DIR/ca.crt}]",
+                   "serverCerts: duplicated_certs");
+    expect_mistake(*state, "tls: simple, serverCerts: [{file: DIR/old.crt}]",
+                   "serverCerts: certificate_expired");
+    expect_mistake(*state, "tls: simple, ciphers: NONSENSE", "ciphers: ");
+    expect_mistake(*state, "tls: simple, ciphers: AES128-SHA",
+                   "ciphers: AES128-SHA is not allowed: only ECDHE with AEAD is");
+}
+
+static void test_what_expired_since_blocks_nothing(void **state) {
+    struct world *w = *state;
+    static const char keys[] = "tls: simple, serverCerts: [{file: DIR/old.crt}]";
+    OWNED(edge_set_unref) struct edge_set *first = load(w, keys, NULL, EDGE_EXPIRY_WARNS);
+    assert_non_null(first);
+    assert_true(w->warnings.len > 0);
+    OWNED(edge_set_unref) struct edge_set *next = load(w, keys, first, EDGE_EXPIRY_REFUSES);
+    assert_non_null(next);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rules_of_each_kind),
+        cmocka_unit_test(test_mistakes),
+        cmocka_unit_test(test_what_expired_since_blocks_nothing),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
