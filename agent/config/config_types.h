@@ -16,19 +16,19 @@
 
 struct outbound_rule {
     char *name; // never NULL: "destinations[2]" when not set
-    bool has_networks;
     struct prefix_list networks;
-    bool has_ports;
     struct port_list ports;
-    enum outbound_tls tls;
-    struct string_list peers;     // SPIFFE patterns; empty: any identity of the own trust domain
-    char *server_name;            // DNS name to verify and to send as SNI; NULL: by SPIFFE ID
-    bool verify;                  // the server; false only where config_rule_has_own_tls
-    enum tls_version min_version; // never UNSAID; a mesh tunnel is TLS 1.3 anyway
-    char *ciphers;                // of TLS 1.2, replaces the default; NULL: the default
-    bool has_server_certs;
+    struct string_list peers; // SPIFFE patterns; empty: any identity of the own trust domain
+    char *server_name;        // DNS name to verify and to send as SNI; NULL: by SPIFFE ID
+    char *ciphers;            // of TLS 1.2, replaces the default; NULL: the default
     struct certificate_refs server_certs;
+    enum outbound_tls tls;
+    enum tls_version min_version; // never UNSAID; a mesh tunnel is TLS 1.3 anyway
     unsigned line;
+    bool has_networks;
+    bool has_ports;
+    bool has_server_certs;
+    bool verify; // the server; false only where config_rule_has_own_tls
 };
 
 struct outbound_listener {

@@ -68,7 +68,7 @@ static bool is_host_pattern(const char *text) {
     if (host.len > 2 && text[0] == '*' && text[1] == '.') {
         host = span_after(host, 2);
     }
-    return http_chars_is_host(host) && host.ptr[host.len - 1] != '.';
+    return http_chars_is_host(host) && text[strlen(text) - 1] != '.';
 }
 
 static bool copy_hosts(struct rule *out, const struct http_rule *rule, size_t index,

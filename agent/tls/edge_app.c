@@ -108,10 +108,7 @@ void edge_app_fini(struct edge_app *app) {
     *app = (struct edge_app){0};
 }
 
-static const char *finish(void *arg, SSL *ssl, uint8_t *alert) {
-    (void)arg;
-    (void)ssl;
-    (void)alert;
+static const char *finish(void *arg UNUSED, SSL *ssl UNUSED, uint8_t *alert UNUSED) {
     return NULL; // `verify` was asked: a server always has a certificate
 }
 

@@ -162,7 +162,11 @@ static enum ssl_verify_result_t verify(SSL *ssl, uint8_t *out_alert) {
     struct edge_session *session = SSL_get_app_data(ssl);
     struct presented presented;
     collect(ssl, &presented);
-    read_facts(&session->client, presented.chain[0]); // BoringSSL asks only where there is one
+    if (presented.num == 0) { // BoringSSL asks only where there is one
+        *out_alert = SSL_AD_CERTIFICATE_REQUIRED;
+        return ssl_verify_invalid;
+    }
+    read_facts(&session->client, presented.chain[0]);
     enum verify_result result = session->rules->by_spiffe
                                     ? judge_by_spiffe(session, &presented)
                                     : judge_by_lists(session->rules, &presented, &session->why);

@@ -145,11 +145,12 @@ static enum tls_status read_record(struct tls_stream *stream, struct iovec room,
 
 enum tls_status tls_stream_read(struct tls_stream *stream, uint8_t *out, size_t cap, size_t *n) {
     CHECK(stream->is_ready && cap > 0);
+    uint8_t *to = out;
     *n = 0;
     enum tls_status status =
         stream->end != TLS_OK || tls_stream_settle(stream) ? stream->end : TLS_FAILED;
     while (status == TLS_OK && (*n == 0 || next_record_fits(stream, cap - *n))) {
-        struct iovec room = {.iov_base = out + *n, .iov_len = cap - *n};
+        struct iovec room = {.iov_base = to + *n, .iov_len = cap - *n};
         size_t got = 0;
         status = stream->record != NULL ? read_record(stream, room, &got)
                                         : read_library(stream, room, &got);
