@@ -1,5 +1,7 @@
 #include "agent/edge/edge_files.h"
 
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,21 +13,54 @@
 #define LIST_FILE_MAX PEM_INPUT_MAX
 #define PASSPHRASE_MAX 4096
 
-static bool add_ref(struct anchors *anchors, const struct config_trust_store *store,
-                    const struct certificate_ref *ref, struct err *err) {
-    (void)store;
-    if (ref->file == NULL) {
-        return ERR_SET(err, ERR_INPUT,
-                       "\"%s\": names of trustStore.certificates are not supported here yet; say "
-                       "{file: PATH}",
-                       ref->name);
+static const struct trust_certificate *find_named(const struct config_trust_store *store,
+                                                  const char *name) {
+    for (size_t i = 0; i < store->num_certificates; i++) {
+        if (strcmp(store->certificates[i].name, name) == 0) {
+            return &store->certificates[i];
+        }
     }
+    return NULL;
+}
+
+static bool add_file(struct anchors *anchors, const char *path, struct err *err) {
     struct buf text = {0};
-    bool ok = file_read(ref->file, LIST_FILE_MAX, &text, err)
-                  ? anchors_add(anchors, buf_span(&text), ref->file, err)
+    bool ok = file_read(path, LIST_FILE_MAX, &text, err)
+                  ? anchors_add(anchors, buf_span(&text), path, err)
                   : err_wrap(err, "invalid_certificate");
     buf_clear_secret(&text); // it may have been a key by mistake
     return ok;
+}
+
+// What a URL gave stands in the written store: a list is read without the network.
+static bool add_fetched(struct anchors *anchors, const struct config_trust_store *store,
+                        const char *name, struct err *err) {
+    char path[PATH_MAX];
+    snprintf(path, sizeof(path), "%s/certs/public/%s", store->output, name);
+    return add_file(anchors, path, err) ||
+           err_wrap(err,
+                    "\"%s\" comes from a URL and is read from where pavise trust sync has "
+                    "written it",
+                    name);
+}
+
+static bool add_named(struct anchors *anchors, const struct config_trust_store *store,
+                      const char *name, struct err *err) {
+    const struct trust_certificate *named = find_named(store, name);
+    if (named == NULL) {
+        return ERR_SET(err, ERR_INPUT, "\"%s\" is no name of trustStore.certificates", name);
+    }
+    if (named->pem != NULL) {
+        return anchors_add(anchors, span_of_text(named->pem), name, err);
+    }
+    return named->file != NULL ? add_file(anchors, named->file, err)
+                               : add_fetched(anchors, store, name, err);
+}
+
+static bool add_ref(struct anchors *anchors, const struct config_trust_store *store,
+                    const struct certificate_ref *ref, struct err *err) {
+    return ref->file != NULL ? add_file(anchors, ref->file, err)
+                             : add_named(anchors, store, ref->name, err);
 }
 
 struct anchors *edge_files_anchors(const struct config_trust_store *store,

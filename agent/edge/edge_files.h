@@ -7,7 +7,8 @@
 #include "agent/tls/edge_server.h"
 #include "base/err.h"
 
-// The certificates of a list. NULL with the sentence.
+// The certificates of a list: files, and names of `store`. NULL with the sentence. One that comes
+// from a URL is read from the written store.
 struct anchors *edge_files_anchors(const struct config_trust_store *store,
                                    const struct certificate_refs *refs, struct err *err) MUST_USE;
 

@@ -120,6 +120,19 @@ def test_without_a_name_the_address_is_verified(servers):
     assert "No required SSL certificate was sent" in curl(servers, MUTUAL)[1]
 
 
+def test_lists_name_certificates_of_the_trust_store(servers):
+    agent = start_agent(servers, trust=servers.pki.certificate("ca2"), serverName=NAME)
+    assert not is_answered(servers, MODERN)
+    config = json.loads(agent.config_path.read_text())
+    config["trustStore"]["certificates"] = [
+        {"name": "corp", "pem": servers.pki.certificate("ca").read_text()}]
+    agent.config_path.write_text(json.dumps(config))
+    change(agent, serverCerts=["corp"])
+    assert is_answered(servers, MODERN)
+    change(agent, "reload_refused", serverCerts=["nobody"])
+    assert '"nobody" is no name of trustStore.certificates' in agent.log()
+
+
 def test_pins_overlap_in_a_rotation(servers):
     """An exact certificate needs no name; its CA is not asked."""
     agent = start_agent(servers, serverCerts=certs(servers, "byip"))

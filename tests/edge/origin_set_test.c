@@ -63,7 +63,8 @@ static struct edge_set *load(struct world *w, const char *keys, const struct edg
     struct buf text = {0};
     char all[1024];
     snprintf(all, sizeof(all),
-             "trustStore: {publicRoots: DIR/ca.crt}\n"
+             "trustStore: {publicRoots: DIR/ca.crt, output: DIR/out, certificates: [{name: corp, "
+             "file: DIR/ca.crt}, {name: far, url: 'https://a.b/c'}]}\n"
              "outbound: {destinations: [{tls: deny, match: {ports: [1]}},\n {name: r, %s}]}\n",
              keys);
     for (const char *at = all; *at != '\0';) {
@@ -117,6 +118,14 @@ static void test_rules_of_each_kind(void **state) {
     assert_null(edge_set_origin(NULL, &blind->config->outbound.rules[1]));
 }
 
+static void test_names_of_the_trust_store(void **state) {
+    struct world *w = *state;
+    OWNED(edge_set_unref)
+    struct edge_set *named = load(w, "tls: simple, serverCerts: [corp]", NULL, EDGE_EXPIRY_REFUSES);
+    assert_non_null(named);
+    assert_int_equal(anchors_num(origin_of(named)->anchors), 1);
+}
+
 static void expect_mistake(struct world *w, const char *keys, const char *sentence) {
     OWNED(edge_set_unref) struct edge_set *set = load(w, keys, NULL, EDGE_EXPIRY_REFUSES);
     assert_null(set);
@@ -134,6 +143,11 @@ static void test_mistakes(void **state) {
                    "serverCerts: duplicated_certs");
     expect_mistake(*state, "tls: simple, serverCerts: [{file: DIR/old.crt}]",
                    "serverCerts: certificate_expired");
+    expect_mistake(*state, "tls: simple, serverCerts: [nobody]",
+                   "serverCerts: \"nobody\" is no name of trustStore.certificates");
+    expect_mistake(*state, "tls: simple, serverCerts: [far]", "\"far\" comes from a URL");
+    expect_mistake(*state, "tls: simple, serverCerts: [corp, {file: DIR/ca.crt}]",
+                   "serverCerts: duplicated_certs");
     expect_mistake(*state, "tls: simple, ciphers: NONSENSE", "ciphers: ");
     expect_mistake(*state, "tls: simple, ciphers: AES128-SHA",
                    "ciphers: AES128-SHA is not allowed: only ECDHE with AEAD is");
@@ -152,6 +166,7 @@ static void test_what_expired_since_blocks_nothing(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rules_of_each_kind),
+        cmocka_unit_test(test_names_of_the_trust_store),
         cmocka_unit_test(test_mistakes),
         cmocka_unit_test(test_what_expired_since_blocks_nothing),
     };
