@@ -79,15 +79,29 @@ static void refused(struct sink *s, const struct counter_sums *sums) {
     }
 }
 
-static void not_after(struct sink *s, const char *kind, struct span name, int64_t at) {
+static const char NOT_AFTER[] = "pavise_certificate_not_after_timestamp_seconds";
+static const char NOT_BEFORE[] = "pavise_certificate_not_before_timestamp_seconds";
+
+struct moment {
+    const char *metric;
+    const char *kind;
+    struct span name;
+    int64_t at;
+};
+
+static void certificate_time(struct sink *s, const struct moment *moment) {
     struct buf copy = {0};
-    s->fine =
-        s->fine && buf_append(&copy, name.ptr, name.len) && buf_append(&copy, "", 1) &&
-        buf_printf(s->out, "pavise_certificate_not_after_timestamp_seconds{kind=\"%s\",name=\"",
-                   kind) &&
-        escape_label(s->out, (const char *)buf_span(&copy).ptr) &&
-        buf_printf(s->out, "\"} %" PRId64 "\n", at);
+    s->fine = s->fine && buf_append(&copy, moment->name.ptr, moment->name.len) &&
+              buf_append(&copy, "", 1) &&
+              buf_printf(s->out, "%s{kind=\"%s\",name=\"", moment->metric, moment->kind) &&
+              escape_label(s->out, (const char *)buf_span(&copy).ptr) &&
+              buf_printf(s->out, "\"} %" PRId64 "\n", moment->at);
     buf_fini(&copy);
+}
+
+static void not_after(struct sink *s, const char *kind, struct span name, int64_t at) {
+    certificate_time(s,
+                     &(struct moment){.metric = NOT_AFTER, .kind = kind, .name = name, .at = at});
 }
 
 // SVIDs of one SPIFFE ID make one series (the first; the others would be duplicates).
@@ -115,6 +129,20 @@ static void of_identity(struct sink *s, const struct identity *identity) {
     }
 }
 
+// With notAfter it says how much of its life a certificate has left.
+static void since_when(struct sink *s, const struct identity *identity) {
+    header(s, NOT_BEFORE, "gauge", "Since when a certificate is valid, Unix time.");
+    for (size_t i = 0; i < identity_num_svids(identity); i++) {
+        const struct svid *svid = identity_svid_at(identity, i);
+        if (!is_repeated(identity, i)) {
+            certificate_time(s, &(struct moment){.metric = NOT_BEFORE,
+                                                 .kind = "identity",
+                                                 .name = spiffe_id_text(svid_id(svid)),
+                                                 .at = svid_not_before(svid)});
+        }
+    }
+}
+
 // Aliases are from the user's own files, and no two are the same.
 static void of_trust_store(struct sink *s, const struct trust_set *set) {
     size_t num = 0;
@@ -132,8 +160,10 @@ static void certificates(struct sink *s, const struct identity *identity,
     if (identity == NULL && set == NULL) {
         return;
     }
-    header(s, "pavise_certificate_not_after_timestamp_seconds", "gauge",
-           "When a certificate expires, Unix time.");
+    if (identity != NULL) {
+        since_when(s, identity);
+    }
+    header(s, NOT_AFTER, "gauge", "When a certificate expires, Unix time.");
     if (identity != NULL) {
         of_identity(s, identity);
     }
@@ -214,6 +244,17 @@ static void reload_metrics(struct sink *s, const struct reload_view *view) {
     sample(s, "pavise_build_info", "version=\"" PAVISE_VERSION "\"", 1);
 }
 
+// The checks of /readyz one by one, so that an alert can say what is waited for.
+static void health_metrics(struct sink *s, const struct render_metrics_input *input) {
+    header(s, "pavise_ready", "gauge", "1 for each check of /readyz that passes.");
+    for (size_t i = 0; i < input->num_checks; i++) {
+        s->fine = s->fine && buf_printf(s->out, "pavise_ready{check=\"%s\"} %d\n",
+                                        input->checks[i].check, input->checks[i].ready);
+    }
+    single(s, "pavise_alive", "gauge", "1 while every worker's loop turns, as /livez says.",
+           input->is_alive);
+}
+
 static void process_metrics(struct sink *s, const struct process_stat *p) {
     if (p->has_stat) {
         single_double(s, "process_cpu_seconds_total", "counter",
@@ -244,6 +285,7 @@ bool render_metrics_text(struct buf *out, const struct render_metrics_input *inp
     identity_metrics(&s, input->identity);
     trust_metrics(&s, input->trust);
     reload_metrics(&s, input->reload);
+    health_metrics(&s, input);
     process_metrics(&s, input->process);
     return s.fine;
 }

@@ -18,6 +18,9 @@ struct render_metrics_input {
     const struct reload_view *reload;
     const struct trust_view *trust;
     const struct process_stat *process;
+    const struct readiness *checks; // `num_checks` of them
+    size_t num_checks;
+    bool is_alive; // every worker's loop turned lately
 };
 
 // Appends the whole exposition; false when memory is short.

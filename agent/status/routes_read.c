@@ -121,12 +121,19 @@ void routes_read_metrics(struct routes *routes, const struct http_request *reque
     TRUST_VIEW trust = {0};
     load_trust(routes, &trust);
     process_stat_load(&process);
+    struct readiness checks[READINESS_MAX];
+    bool ready;
+    size_t num_checks = load_readiness(routes, checks, &ready);
+    char why[256];
     struct render_metrics_input input = {
         .sums = &sums,
         .identity = &identity,
         .reload = &reload,
         .trust = &trust,
         .process = &process,
+        .checks = checks,
+        .num_checks = num_checks,
+        .is_alive = routes->backend.is_alive(routes->backend.arg, why, sizeof(why)),
     };
     answer_rendered(response, RENDER_METRICS_TYPE, render_metrics_text(&response->body, &input));
 }

@@ -151,6 +151,17 @@ static void reconsider_opened(struct conn *conn) {
     }
 }
 
+static void count_plaintext(struct conn *conn, enum conn_state before) {
+    bool opens = conn->state == CONN_RELAY || conn->state == CONN_HTTP;
+    bool was_open = before == CONN_RELAY || before == CONN_HTTP;
+    if (!opens || was_open || conn_has_security(conn)) {
+        return;
+    }
+    enum metric metric =
+        conn_direction(conn) == OUTBOUND ? METRIC_PLAINTEXT_OUTBOUND : METRIC_PLAINTEXT_INBOUND;
+    counter_add(&conn->worker->counters.metrics[metric], 1);
+}
+
 // Sets the deadline of a state that was just entered.
 static void arm_timer(struct conn *conn) {
     if (conn->timed_state == conn->state) {
@@ -176,6 +187,7 @@ void conn_step(struct conn *conn) {
             conn->state = next;
         }
         if (conn->state != before) {
+            count_plaintext(conn, before);
             reconsider_opened(conn);
         }
     } while (conn->state != CONN_DEAD && (conn->state != before || conn->again));

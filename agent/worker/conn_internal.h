@@ -59,6 +59,8 @@ enum conn_state conn_step_flush(struct conn *conn);
 void conn_on_relay_timer(struct conn *conn);
 
 // conn_report.c
+// Whether TLS of ours protects an open connection.
+bool conn_has_security(const struct conn *conn);
 void conn_report_end(struct conn *conn);
 // A request that was answered by us.
 void conn_report_request(struct conn *conn, enum http_reason reason, int status, const char *why);

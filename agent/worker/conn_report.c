@@ -1,6 +1,9 @@
 // What is said of a connection: the log line and the refusal at its end.
 
 #include "agent/worker/conn_internal.h"
+
+#include <string.h>
+
 #include "agent/worker/worker.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -57,6 +60,10 @@ static const char *security_of(const struct conn *conn, const struct peer *peer)
         return peer == NULL ? "none" : "mutual_tls";
     }
     return client->is_verified ? "mutual_tls" : "tls";
+}
+
+bool conn_has_security(const struct conn *conn) {
+    return strcmp(security_of(conn, conn_peer(conn)), "none") != 0;
 }
 
 // What TLS at a port adds to the line. A subject that was not verified is a claim.

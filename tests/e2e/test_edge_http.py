@@ -435,6 +435,7 @@ def test_plaintext_port(loopback, pki, web):
         assert status("/v1/a") == "200"
         assert status("/a") == "404"
         assert "forged" not in str(web.seen[-1])
+    assert edge.agent.status.metric("pavise_plaintext_connections_total") == 4
 
 
 def test_reload_keeps_what_is_open(loopback, pki, web):

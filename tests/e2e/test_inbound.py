@@ -28,12 +28,13 @@ def test_strict_refuses_before_a_byte(lab, family):
 
 @pytest.mark.parametrize("family", ["v4", "v6"])
 def test_permissive_passes_untouched(lab, family):
-    start(lab, {"mode": "permissive"})
+    server = start(lab, {"mode": "permissive"})
     address = getattr(lab.server, family)
     app = lab.application(lab.server, address, 9000, echo)
     data = bytes(range(256)) * 100
     echo_once(lab.other, address, 9000, data)
     assert bytes(app.received) == data
+    assert server.status.metric("pavise_plaintext_connections_total", direction="inbound") == 1
 
 
 def test_tls_mode_of_a_port_wins(lab):

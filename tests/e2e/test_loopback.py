@@ -141,6 +141,8 @@ def test_metrics_move(pair):
     wait_until("the numbers have moved", lambda: numbers() == tuple(
         old + step for old, step in zip(before, (3, 300, 300, 3))))
     assert client.metric("pavise_handshakes_total", direction="outbound", result="ok") >= 1
+    assert client.metric("pavise_plaintext_connections_total") == 0
+    assert server.metric("pavise_plaintext_connections_total") == 0
     assert server.metric("pavise_handshakes_total", direction="inbound", result="ok") >= 1
     assert client.metric("pavise_certificate_not_after_timestamp_seconds", kind="identity") > 1e9
 

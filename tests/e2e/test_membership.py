@@ -38,6 +38,7 @@ def test_destination_without_sidecar_under_plaintext(lab, family):
         echo_once(lab.web, address, 9000)
     assert app.accepts == 3
     assert destination(web, address)["state"] == "plaintext"
+    assert web.status.metric("pavise_plaintext_connections_total", direction="outbound") == 3
 
 
 def test_rule_mesh_never_falls_back(lab):

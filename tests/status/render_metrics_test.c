@@ -24,6 +24,9 @@ static char *render(struct fake_backend *fake) {
         .reload = &fake->reload,
         .trust = &fake->trust,
         .process = &process,
+        .checks = fake->checks,
+        .num_checks = fake->num_checks,
+        .is_alive = fake->alive,
     };
     assert_true(render_metrics_text(&out, &input));
     char *text = buf_take_text(&out);
@@ -122,12 +125,35 @@ static void test_certificates(void **state UNUSED) {
                 "pavise_certificate_not_after_timestamp_seconds{kind=\"identity\","
                 "name=\"" FAKE_BACKEND_ID "\"}",
                 expected);
+    (void)snprintf(expected, sizeof(expected), "%lld",
+                   (long long)svid_not_before(identity_svid(fake.identity.identity)));
+    check_value(text,
+                "pavise_certificate_not_before_timestamp_seconds{kind=\"identity\","
+                "name=\"" FAKE_BACKEND_ID "\"}",
+                expected);
     assert_non_null(strstr(text, "{kind=\"trust_bundle\",name=\"example.org\"} "));
     free(text);
     identity_unref(take(&fake.identity.identity));
     fake.identity.state = IDENTITY_PENDING;
     text = render(&fake);
     assert_null(strstr(text, "not_after"));
+    free(text);
+    fake_backend_fini(&fake);
+}
+
+static void test_health(void **state UNUSED) {
+    struct fake_backend fake;
+    fake_backend_init(&fake);
+    fake.checks[1].ready = false;
+    fake.alive = true;
+    char *text = render(&fake);
+    check_value(text, "pavise_ready{check=\"listeners\"}", "1");
+    check_value(text, "pavise_ready{check=\"identity\"}", "0");
+    check_value(text, "pavise_alive", "1");
+    free(text);
+    fake.alive = false;
+    text = render(&fake);
+    check_value(text, "pavise_alive", "0");
     free(text);
     fake_backend_fini(&fake);
 }
@@ -198,7 +224,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_trust_store), cmocka_unit_test(test_values),
         cmocka_unit_test(test_certificates),    cmocka_unit_test(test_no_series_twice),
-        cmocka_unit_test(test_process),         cmocka_unit_test(test_checker),
+        cmocka_unit_test(test_process),         cmocka_unit_test(test_health),
+        cmocka_unit_test(test_checker),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
