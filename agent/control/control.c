@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/control/control_internal.h"
+#include "agent/control/control_parts_internal.h"
 #include "agent/control/cpu_quota.h"
 #include "agent/control/identity_source.h"
 #include "base/buf.h"
@@ -73,8 +73,9 @@ void control_drain(struct control *control) {
         return;
     }
     struct err err = {0};
-    struct listener_set *outbound =
-        listener_set_new(control->config, control->num_workers, false, control->listeners, &err);
+    struct listener_set *outbound = listener_set_new(
+        control->config,
+        &(struct listener_needs){.workers = control->num_workers, .old = control->listeners}, &err);
     if (outbound == NULL) {
         log_msg(LOG_ERROR, "drain", "inbound listeners stay open: %s", err.msg);
     } else {
@@ -93,6 +94,7 @@ void control_quit(struct control *control) {
         return;
     }
     control->leaving = true;
+    notify_send(&control->notify, "STOPPING=1");
     ev_timer_set(&control->drain_timer, (double)control->config->drain_deadline_ms / 1e3, 0);
     ev_timer_start(control->loop, &control->drain_timer);
     ev_async_send(control->loop, &control->idle_wake); // perhaps there is none already
@@ -233,16 +235,23 @@ static bool start_workers(struct control *control, struct err *err) {
 }
 
 static bool start(struct control *control, struct err *err) {
-    if (!load(control, err) || !start_shared(control, err)) {
+    if (!control_sockets_collect(control, err) || !load(control, err) ||
+        !start_shared(control, err)) {
         return false;
     }
+    control_notify_start(control);
     init_watchers(control);
     control->num_workers =
         control->config->workers == 0 ? cpu_quota_workers() : control->config->workers;
-    control->listeners = listener_set_new(control->config, control->num_workers, true, NULL, err);
+    control->listeners = listener_set_new(control->config,
+                                          &(struct listener_needs){.workers = control->num_workers,
+                                                                   .inbound = true,
+                                                                   .handed = control->handed},
+                                          err);
     return control->listeners != NULL && control_status_start(control, err) &&
-           control_state_start(control, err) && control_trust_start(control, err) &&
-           control_identity_start(control, err) && start_workers(control, err);
+           control_sockets_settle(control, err) && control_state_start(control, err) &&
+           control_trust_start(control, err) && control_identity_start(control, err) &&
+           start_workers(control, err);
 }
 
 struct control *control_new(const char *config_path, struct err *err) {
@@ -251,6 +260,7 @@ struct control *control_new(const char *config_path, struct err *err) {
         ERR_NO_MEMORY(err, "starting");
         return NULL;
     }
+    control->notify.fd = -1;
     control->config_path = strdup(config_path);
     return start(control, err) ? take(&control) : NULL;
 }
@@ -287,6 +297,8 @@ void control_free(struct control *control) {
     control_state_stop(control);
     status_server_free(control->status);
     listener_set_unref(control->listeners);
+    handed_free(control->handed);
+    notify_fini(&control->notify);
     destinations_free(control->shared.destinations);
     refusals_free(control->shared.refusals);
     edge_set_unref(control->edges);

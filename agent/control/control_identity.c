@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/control/control_internal.h"
+#include "agent/control/control_parts_internal.h"
 #include "agent/control/footprint.h"
 #include "agent/control/identity_source.h"
 #include "base/buf.h"
@@ -66,6 +66,7 @@ static void use_identity(struct control *control, struct identity *identity) {
     log_identity(identity, control->store);
     control_command_workers(control);
     control_trust_identity(control);
+    control_notify_tick(control);
 }
 
 static void on_trim(struct ev_loop *loop UNUSED, ev_timer *timer UNUSED, int events UNUSED) {
@@ -178,6 +179,7 @@ static void on_tick(struct ev_loop *loop UNUSED, ev_timer *timer, int events UNU
     struct control *control = timer->data;
     int64_t now = clock_wall_s();
     control_state_tick(control);
+    control_notify_tick(control);
     enum identity_state state = identity_store_state(control->store, now);
     ask_again(control, state);
     if (!control->said_expired && state == IDENTITY_EXPIRED) {

@@ -5,6 +5,8 @@
 #include <ev.h>
 
 #include "agent/control/control.h"
+#include "agent/control/notify.h"
+#include "agent/net/handed.h"
 #include "agent/status/status.h"
 #include "agent/worker/worker.h"
 #include "certmgr/identity_store.h"
@@ -49,6 +51,12 @@ struct control {
     struct worker **workers;
     unsigned num_workers;
     struct listener_set *listeners;
+    struct handed *handed; // during the start: sockets that nobody has taken yet
+    size_t num_handed;     // how many there were
+
+    struct notify notify; // the service manager
+    bool said_ready;
+    char said_status[512];
 
     struct control_trust *trust; // NULL: no trust store is configured
     ev_async trust_wake;         // its keeper has something
@@ -68,49 +76,5 @@ struct control {
     bool said_expired;
     unsigned refused_ticks; // seconds without a valid identity since an update was refused
 };
-
-// control_identity.c
-bool control_identity_start(struct control *control, struct err *err) MUST_USE;
-// Starts another source when anything that it depends on differs; the identity in force stays until
-// it delivers. On error the old one goes on.
-bool control_identity_reload(struct control *control, const struct config *config,
-                             struct err *err) MUST_USE;
-// The TLS context of `identity` under the policy of `config`, whose whole text stands for it: no
-// TLS session outlives a reload that changes something.
-struct tls_context *control_identity_context(struct identity *identity, const struct config *config,
-                                             struct err *err) MUST_USE;
-void control_identity_stop(struct control *control);
-
-// control_state.c
-// The directory is fit to keep something in; made if it is not there.
-bool control_state_check(const struct config *config, struct err *err) MUST_USE;
-bool control_state_start(struct control *control, struct err *err) MUST_USE;
-void control_state_reload(struct control *control); // control->config is the new one
-// Before an update is applied, and after it was accepted.
-void control_state_fill(struct control *control, struct update *update);
-void control_state_record(struct control *control, const struct update *update);
-void control_state_tick(struct control *control); // every second
-void control_state_stop(struct control *control);
-
-// control_trust.c
-bool control_trust_start(struct control *control, struct err *err) MUST_USE;
-void control_trust_reload(struct control *control);   // control->config is the new one
-void control_trust_identity(struct control *control); // control->last_identity is another
-void control_trust_stop(struct control *control);
-bool control_trust_is_written(const struct control *control); // or there is none to write
-const char *control_trust_error(const struct control *control);
-void control_trust_view(const struct control *control, struct trust_view *out); // trust_view_fini
-
-// control_reload.c
-void control_reload(struct control *control);
-
-// control_status.c
-bool control_status_start(struct control *control, struct err *err) MUST_USE;
-
-// control.c
-// Hands the present state to every worker.
-void control_command_workers(struct control *control);
-void control_drain(struct control *control); // nothing new comes in
-void control_quit(struct control *control);  // drain, then exit
 
 #endif

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/control/control_internal.h"
+#include "agent/control/control_parts_internal.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -70,8 +70,11 @@ static bool prepare_ports_and_source(struct control *control, struct next *next,
 
 // Everything that can fail.
 static bool prepare(struct control *control, struct next *next, struct err *err) {
-    next->listeners =
-        listener_set_new(next->config, control->num_workers, true, control->listeners, err);
+    next->listeners = listener_set_new(next->config,
+                                       &(struct listener_needs){.workers = control->num_workers,
+                                                                .inbound = true,
+                                                                .old = control->listeners},
+                                       err);
     return next->listeners != NULL && prepare_context(control, next, err) &&
            control_state_check(next->config, err) && prepare_ports_and_source(control, next, err);
 }
@@ -105,6 +108,8 @@ void control_reload(struct control *control) {
         log_msg(LOG_WARN, "reload_refused", "the sidecar is draining");
         return;
     }
+    notify_send(&control->notify, "RELOADING=1\nMONOTONIC_USEC=%lld",
+                (long long)clock_mono_ms() * 1000);
     struct buf errors = {0};
     struct buf warnings = {0};
     struct next next = {.config = config_load(control->config_path, &errors, &warnings)};
@@ -126,6 +131,7 @@ void control_reload(struct control *control) {
         control_command_workers(control);
         log_msg(LOG_INFO, "reload_done", "%s", control->config_path);
     }
+    notify_send(&control->notify, "READY=1");
     next_free(&next);
     buf_fini(&errors);
     buf_fini(&warnings);

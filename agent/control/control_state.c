@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent/control/control_internal.h"
+#include "agent/control/control_parts_internal.h"
 #include "agent/mesh/pins.h"
 #include "base/buf.h"
 #include "base/clock.h"

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/control/control_internal.h"
+#include "agent/control/control_parts_internal.h"
 #include "base/clock.h"
 #include "base/text.h"
 
@@ -78,8 +78,7 @@ static void view_trust(void *arg, struct trust_view *out) {
     control_trust_view(arg, out);
 }
 
-static size_t readiness(void *arg, struct readiness out[READINESS_MAX]) {
-    struct control *control = arg;
+size_t control_readiness(struct control *control, struct readiness out[READINESS_MAX]) {
     memset(out, 0, sizeof(*out) * READINESS_MAX);
     out[0].check = "listeners"; // an agent that could not bind has not started
     out[0].ready = true;
@@ -93,8 +92,11 @@ static size_t readiness(void *arg, struct readiness out[READINESS_MAX]) {
     return 4;
 }
 
-static bool is_alive(void *arg, char *why, size_t why_len) {
-    struct control *control = arg;
+static size_t readiness(void *arg, struct readiness out[READINESS_MAX]) {
+    return control_readiness(arg, out);
+}
+
+bool control_is_alive(const struct control *control, char *why, size_t why_len) {
     int64_t now = clock_mono_ms();
     for (unsigned i = 0; i < control->num_workers; i++) {
         int64_t last = atomic_load(&control->workers[i]->last_turn_ms);
@@ -105,6 +107,10 @@ static bool is_alive(void *arg, char *why, size_t why_len) {
         }
     }
     return true;
+}
+
+static bool is_alive(void *arg, char *why, size_t why_len) {
+    return control_is_alive(arg, why, why_len);
 }
 
 static const struct config *config_of(void *arg) {
@@ -148,6 +154,7 @@ bool control_status_start(struct control *control, struct err *err) {
         .quit = quit,
         .forget = forget,
     };
-    control->status = status_server_new(control->loop, control->config, &control->backend, err);
+    control->status =
+        status_server_new(control->loop, control->config, &control->backend, control->handed, err);
     return control->status != NULL;
 }

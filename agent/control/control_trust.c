@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/control/control_internal.h"
+#include "agent/control/control_parts_internal.h"
 #include "agent/trust/trust_keeper.h"
 #include "agent/trust/trust_users.h"
 #include "base/buf.h"

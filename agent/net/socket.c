@@ -1,6 +1,7 @@
 #include "agent/net/socket.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/ioctl.h>
@@ -47,6 +48,37 @@ int socket_listen(const struct netaddr *addr, bool shared, struct err *err) {
     char text[NETADDR_TEXT_MAX];
     ERR_SET_ERRNO(err, ERR_ENVIRONMENT, errnum, "cannot listen on %s", netaddr_format(addr, text));
     return -1;
+}
+
+static bool get_option(int fd, int option, int *value) {
+    socklen_t len = sizeof *value;
+    return getsockopt(fd, SOL_SOCKET, option, value, &len) == 0;
+}
+
+static bool is_listening_tcp(int fd) {
+    int listening = 0;
+    int protocol = 0;
+    return get_option(fd, SO_ACCEPTCONN, &listening) && listening != 0 &&
+           get_option(fd, SO_PROTOCOL, &protocol) && protocol == IPPROTO_TCP;
+}
+
+bool socket_adopt(int fd, struct netaddr *addr, struct err *err) {
+    if (!is_listening_tcp(fd) || !socket_local_address(fd, addr)) {
+        return ERR_SET(err, ERR_ENVIRONMENT, "is not a TCP socket that listens");
+    }
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 ||
+        fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) {
+        return ERR_SET_ERRNO(err, ERR_ENVIRONMENT, errno, "cannot be used");
+    }
+    set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    (void)listen(fd, BACKLOG); // a longer queue, if it had a shorter one
+    return true;
+}
+
+bool socket_is_shared(int fd) {
+    int shared = 0;
+    return get_option(fd, SO_REUSEPORT, &shared) && shared != 0;
 }
 
 static enum socket_outcome outcome_of(int errnum) {

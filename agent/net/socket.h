@@ -18,6 +18,12 @@
 // v6-only. -1 with the sentence ("cannot listen on 1.2.3.4:80: ...") on error.
 int socket_listen(const struct netaddr *addr, bool shared, struct err *err) MUST_USE;
 
+// Makes a listening TCP socket that somebody else has opened one of ours; `*addr` is where it
+// listens. The descriptor stays the caller's. False with the sentence when it is no such socket.
+bool socket_adopt(int fd, struct netaddr *addr, struct err *err) MUST_USE;
+// SO_REUSEPORT is set: others may listen on its address beside it.
+bool socket_is_shared(int fd);
+
 enum socket_outcome {
     SOCKET_OK,
     SOCKET_AGAIN,     // nothing now

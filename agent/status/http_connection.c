@@ -160,7 +160,7 @@ static void handle_request(struct http_connection *c) {
         request.local = (struct netaddr){.family = NETADDR_NONE};
     }
     c->with_body = request.head.verb != HTTP_VERB_HEAD;
-    c->keep_alive = http_message_keep_alive(c->message);
+    c->keep_alive = http_message_keep_alive(c->message) && !*c->host->retired;
     if (*c->host->output_len > HTTP_OUTPUT_MAX) {
         answer_sentence(c, 503, "too many answers wait to be read; try again");
         return;

@@ -12,7 +12,8 @@
 struct http_connection_host {
     struct ev_loop *loop;
     const struct http_server_options *options;
-    size_t *output_len; // bytes of answers that wait to be read, over the whole server
+    size_t *output_len;  // bytes of answers that wait to be read, over the whole server
+    const bool *retired; // no answer keeps its connection open any more
     unsigned tag;
     void (*gone)(void *arg); // a connection ended by itself; it is closed and freed
     void *arg;

@@ -21,6 +21,8 @@ struct http_server {
     struct list listeners;
     size_t output_len;
     int reserve_fd; // -1: given up for a connection
+    bool held;      // accepts nothing
+    bool retired;   // and never will again
 };
 
 struct http_listener {
@@ -43,7 +45,9 @@ static void reserve(struct http_server *server) {
 
 static void resume(struct http_listener *listener) {
     ev_timer_stop(listener->server->loop, &listener->retry);
-    ev_io_start(listener->server->loop, &listener->io);
+    if (!listener->server->held) {
+        ev_io_start(listener->server->loop, &listener->io);
+    }
 }
 
 static void pause_accept(struct http_listener *listener) {
@@ -161,37 +165,70 @@ void http_server_free(struct http_server *server) {
     free(server);
 }
 
-struct http_listener *http_server_listen(struct http_server *server, const struct netaddr *address,
-                                         unsigned tag, struct err *err) {
+struct http_listener *http_server_adopt(struct http_server *server, int fd, unsigned tag,
+                                        struct err *err) {
     struct http_listener *listener = calloc(1, sizeof(*listener));
     if (listener == NULL) {
+        socket_close(fd);
         (void)ERR_NO_MEMORY(err, "opening a listener");
         return NULL;
     }
-    listener->fd = socket_listen(address, false, err);
-    if (listener->fd < 0) {
-        free(listener);
-        return NULL;
-    }
+    listener->fd = fd;
     listener->server = server;
-    listener->address = *address;
-    (void)socket_local_address(listener->fd, &listener->address);
+    (void)socket_local_address(fd, &listener->address);
     list_init(&listener->connections);
     listener->host = (struct http_connection_host){
         .loop = server->loop,
         .options = &server->options,
         .output_len = &server->output_len,
+        .retired = &server->retired,
         .tag = tag,
         .gone = on_gone,
         .arg = listener,
     };
     ev_init(&listener->retry, on_retry);
     listener->retry.data = listener;
-    ev_io_init(&listener->io, on_accept, listener->fd, EV_READ);
+    ev_io_init(&listener->io, on_accept, fd, EV_READ);
     listener->io.data = listener;
-    ev_io_start(server->loop, &listener->io);
     list_append(&server->listeners, &listener->node);
+    resume(listener);
     return listener;
+}
+
+struct http_listener *http_server_listen(struct http_server *server, const struct netaddr *address,
+                                         unsigned tag, struct err *err) {
+    int fd = socket_listen(address, false, err);
+    return fd < 0 ? NULL : http_server_adopt(server, fd, tag, err);
+}
+
+int http_listener_fd(const struct http_listener *listener) {
+    return listener->fd;
+}
+
+void http_server_hold(struct http_server *server) {
+    server->held = true;
+    LIST_FOR_EACH(&server->listeners, it) {
+        struct http_listener *listener = LIST_ENTRY(it, struct http_listener, node);
+        ev_io_stop(server->loop, &listener->io);
+        ev_timer_stop(server->loop, &listener->retry);
+    }
+}
+
+void http_server_release(struct http_server *server) {
+    server->held = false;
+    LIST_FOR_EACH(&server->listeners, it) {
+        resume(LIST_ENTRY(it, struct http_listener, node));
+    }
+}
+
+void http_server_retire(struct http_server *server) {
+    http_server_hold(server);
+    server->retired = true;
+    LIST_FOR_EACH(&server->listeners, it) {
+        struct http_listener *listener = LIST_ENTRY(it, struct http_listener, node);
+        socket_close(listener->fd);
+        listener->fd = -1;
+    }
 }
 
 void http_server_close(struct http_listener *listener) {

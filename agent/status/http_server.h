@@ -68,6 +68,15 @@ OWN_DEFINE(struct http_server, http_server_free)
 // Binds and serves from now on. The server owns the listener. NULL with the sentence on error.
 struct http_listener *http_server_listen(struct http_server *server, const struct netaddr *address,
                                          unsigned tag, struct err *err) MUST_USE;
+// The same with a listening socket that is there already; takes `fd`.
+struct http_listener *http_server_adopt(struct http_server *server, int fd, unsigned tag,
+                                        struct err *err) MUST_USE;
+int http_listener_fd(const struct http_listener *listener); // borrowed
+// From now on nothing is accepted, until http_server_release; connections wait in the queue.
+void http_server_hold(struct http_server *server);
+void http_server_release(struct http_server *server);
+// Stops listening for good; open connections get their answers, and end with them.
+void http_server_retire(struct http_server *server);
 // Stops listening and cuts its connections. Accepts NULL.
 void http_server_close(struct http_listener *listener);
 

@@ -12,6 +12,7 @@ struct status_server {
     struct http_server *http;
     struct http_listener *listeners[PLACE_COUNT]; // NULL: off
     struct netaddr wanted[PLACE_COUNT];           // as configured; NETADDR_NONE: off
+    struct handed *handed;                        // borrowed during the start, else NULL
 };
 
 static const struct {
@@ -46,6 +47,13 @@ static void note_own_listeners(struct status_server *server) {
     }
 }
 
+static struct http_listener *open_place(struct status_server *server, enum place place,
+                                        const struct netaddr *address, struct err *err) {
+    int fd = handed_take(server->handed, address);
+    return fd < 0 ? http_server_listen(server->http, address, places[place].tag, err)
+                  : http_server_adopt(server->http, fd, places[place].tag, err);
+}
+
 // Binds what is new into `fresh`; what stays is not in it. On failure nothing is left open.
 static bool bind_fresh(struct status_server *server, const struct netaddr wanted[PLACE_COUNT],
                        struct http_listener *fresh[PLACE_COUNT], struct err *err) {
@@ -53,7 +61,7 @@ static bool bind_fresh(struct status_server *server, const struct netaddr wanted
         if (wanted[i].family == NETADDR_NONE || netaddr_equal(&wanted[i], &server->wanted[i])) {
             continue;
         }
-        fresh[i] = http_server_listen(server->http, &wanted[i], places[i].tag, err);
+        fresh[i] = open_place(server, (enum place)i, &wanted[i], err);
         if (fresh[i] == NULL) {
             http_server_close(fresh[PLACE_STATUS]);
             return err_wrap(err, "status.%s", i == PLACE_STATUS ? "listen" : "health");
@@ -84,7 +92,8 @@ bool status_server_reconfigure(struct status_server *server, const struct config
 }
 
 struct status_server *status_server_new(struct ev_loop *loop, const struct config *config,
-                                        const struct status_backend *backend, struct err *err) {
+                                        const struct status_backend *backend, struct handed *handed,
+                                        struct err *err) {
     OWNED(status_server_free) struct status_server *server = calloc(1, sizeof(*server));
     if (server == NULL) {
         (void)ERR_NO_MEMORY(err, "starting the status port");
@@ -98,10 +107,34 @@ struct status_server *status_server_new(struct ev_loop *loop, const struct confi
         (void)ERR_NO_MEMORY(err, "starting the status port");
         return NULL;
     }
+    server->handed = handed;
     if (!status_server_reconfigure(server, config, err)) {
         return NULL;
     }
+    server->handed = NULL;
     return take(&server);
+}
+
+size_t status_server_sockets(const struct status_server *server, int out[STATUS_SOCKETS_MAX]) {
+    size_t num = 0;
+    for (size_t i = 0; i < PLACE_COUNT; i++) {
+        if (server->listeners[i] != NULL) {
+            out[num++] = http_listener_fd(server->listeners[i]);
+        }
+    }
+    return num;
+}
+
+void status_server_hold(struct status_server *server) {
+    http_server_hold(server->http);
+}
+
+void status_server_release(struct status_server *server) {
+    http_server_release(server->http);
+}
+
+void status_server_retire(struct status_server *server) {
+    http_server_retire(server->http);
 }
 
 void status_server_free(struct status_server *server) {

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "agent/config/config.h"
+#include "agent/net/handed.h"
 #include "agent/observe/trust_view.h"
 #include "agent/observe/view.h"
 #include "base/err.h"
@@ -63,14 +64,23 @@ struct status_backend {
 
 struct status_server;
 
-// Binds status.listen and status.health of `config` (what is not set is not bound).
+// Takes status.listen and status.health of `config` from `handed` (may be NULL), or binds them
+// (what is not set is not bound).
 struct status_server *status_server_new(struct ev_loop *loop, const struct config *config,
-                                        const struct status_backend *backend,
+                                        const struct status_backend *backend, struct handed *handed,
                                         struct err *err) MUST_USE;
 void status_server_free(struct status_server *server);
 OWN_DEFINE(struct status_server, status_server_free)
 // After a reload: binds what is new, drops what is gone. On error the old listeners stay.
 bool status_server_reconfigure(struct status_server *server, const struct config *config,
                                struct err *err) MUST_USE;
+
+// Takes part in a hand-over between two processes: accepts nothing until it is released; never
+// again once it is retired (what is open gets its answers). The descriptors are borrowed.
+#define STATUS_SOCKETS_MAX 2
+size_t status_server_sockets(const struct status_server *server, int out[STATUS_SOCKETS_MAX]);
+void status_server_hold(struct status_server *server);
+void status_server_release(struct status_server *server);
+void status_server_retire(struct status_server *server);
 
 #endif

@@ -26,22 +26,24 @@ static void socket_unref(struct listener_socket *sock) {
     }
 }
 
-static struct listener_socket *socket_new(const struct netaddr *addr, bool shared,
-                                          struct err *err) {
+// Takes `fd`.
+static struct listener_socket *socket_of(int fd, struct err *err) {
     struct listener_socket *sock = calloc(1, sizeof(*sock));
     if (sock == NULL) {
+        socket_close(fd);
         ERR_NO_MEMORY(err, "listening");
         return NULL;
     }
     sock->refs = 1;
-    sock->fd = socket_listen(addr, shared, err);
-    if (sock->fd < 0) {
-        free(sock);
-        return NULL;
-    }
+    sock->fd = fd;
     // What is accepted inherits it, and costs no call of its own.
-    socket_keepalive(sock->fd, SOCKET_KEEPALIVE_IDLE_S, SOCKET_KEEPALIVE_INTERVAL_S,
+    socket_keepalive(fd, SOCKET_KEEPALIVE_IDLE_S, SOCKET_KEEPALIVE_INTERVAL_S,
                      SOCKET_KEEPALIVE_PROBES);
+    return sock;
+}
+
+static struct listener_socket *socket_share(struct listener_socket *sock) {
+    atomic_fetch_add(&sock->refs, 1);
     return sock;
 }
 
@@ -55,10 +57,10 @@ void listener_set_unref(struct listener_set *set) {
         return;
     }
     for (size_t i = 0; i < set->num; i++) {
-        for (unsigned w = 0; set->items[i].sockets != NULL && w < set->workers; w++) {
-            socket_unref(set->items[i].sockets[w]);
+        for (size_t slot = 0; slot < set->items[i].num_slots; slot++) {
+            socket_unref(set->items[i].slots[slot]);
         }
-        free(set->items[i].sockets);
+        free(set->items[i].slots);
     }
     free(set->items);
     free(set);
@@ -80,30 +82,75 @@ static bool is_free(const struct netaddr *addr, struct err *err) {
     return fd >= 0;
 }
 
-static bool bind_sockets(struct listener *listener, unsigned workers,
-                         const struct listener_set *old, struct err *err) {
-    const struct listener *kept = find(old, &listener->addr);
-    bool shared = workers > 1;
-    if (kept == NULL && shared && !is_free(&listener->addr, err)) {
+static bool add_slot(struct listener *listener, struct listener_socket *sock, struct err *err) {
+    if (sock == NULL) {
         return false;
     }
-    for (unsigned w = 0; w < workers; w++) {
-        if (kept != NULL) {
-            listener->sockets[w] = kept->sockets[w];
-            atomic_fetch_add(&listener->sockets[w]->refs, 1);
-            continue;
-        }
-        listener->sockets[w] = socket_new(&listener->addr, shared, err);
-        if (listener->sockets[w] == NULL) {
+    struct listener_socket **slots =
+        reallocarray(listener->slots, listener->num_slots + 1, sizeof(struct listener_socket *));
+    if (slots == NULL) {
+        socket_unref(sock);
+        return ERR_NO_MEMORY(err, "listening");
+    }
+    listener->slots = slots;
+    slots[listener->num_slots++] = sock;
+    return true;
+}
+
+static bool keep_slots(struct listener *listener, const struct listener *kept, struct err *err) {
+    for (size_t i = 0; i < kept->num_slots; i++) {
+        if (!add_slot(listener, socket_share(kept->slots[i]), err)) {
             return false;
         }
     }
     return true;
 }
 
+// Every socket that was handed in is served, since connections may wait in its queue. None is bound
+// beside them: its queue would be lost if this process does not get to serve it.
+static bool take_slots(struct listener *listener, const struct listener_needs *needs,
+                       struct err *err) {
+    for (int fd; (fd = handed_take(needs->handed, &listener->addr)) >= 0;) {
+        if (!add_slot(listener, socket_of(fd, err), err)) {
+            return false;
+        }
+    }
+    size_t num = listener->num_slots;
+    for (size_t i = 0; num > 0 && num + i < needs->workers; i++) {
+        if (!add_slot(listener, socket_share(listener->slots[i % num]), err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool bind_slots(struct listener *listener, unsigned workers, struct err *err) {
+    bool shared = workers > 1;
+    if (shared && !is_free(&listener->addr, err)) {
+        return false;
+    }
+    for (unsigned w = 0; w < workers; w++) {
+        int fd = socket_listen(&listener->addr, shared, err);
+        if (fd < 0 || !add_slot(listener, socket_of(fd, err), err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool fill_slots(struct listener *listener, const struct listener_needs *needs,
+                       struct err *err) {
+    const struct listener *kept = find(needs->old, &listener->addr);
+    if (kept != NULL) {
+        return keep_slots(listener, kept, err);
+    }
+    return take_slots(listener, needs, err) &&
+           (listener->num_slots > 0 || bind_slots(listener, needs->workers, err));
+}
+
 struct plan { // what is still to be bound
     struct listener_set *set;
-    const struct listener_set *old;
+    const struct listener_needs *needs;
     struct err *err;
 };
 
@@ -114,12 +161,8 @@ static bool add(struct plan *plan, struct listener listener) {
         return ERR_NO_MEMORY(plan->err, "listening");
     }
     set->items = items;
-    listener.sockets = calloc(set->workers, sizeof(*listener.sockets));
-    if (listener.sockets == NULL) {
-        return ERR_NO_MEMORY(plan->err, "listening");
-    }
     items[set->num++] = listener;
-    return bind_sockets(&items[set->num - 1], set->workers, plan->old, plan->err);
+    return fill_slots(&items[set->num - 1], plan->needs, plan->err);
 }
 
 static bool add_list(struct plan *plan, enum listener_kind kind, const struct address_list *list) {
@@ -155,25 +198,71 @@ static bool add_inbound(struct plan *plan, const struct config_inbound *config) 
            add_list(plan, LISTENER_TUNNEL, &config->tunnel);
 }
 
-struct listener_set *listener_set_new(const struct config *config, unsigned workers, bool inbound,
-                                      const struct listener_set *old, struct err *err) {
-    OWNED(listener_set_unref) struct listener_set *set = calloc(1, sizeof(*set));
+static struct listener_set *set_new(unsigned workers) {
+    struct listener_set *set = calloc(1, sizeof(*set));
+    if (set != NULL) {
+        set->refs = 1;
+        set->workers = workers;
+    }
+    return set;
+}
+
+struct listener_set *listener_set_new(const struct config *config,
+                                      const struct listener_needs *needs, struct err *err) {
+    OWNED(listener_set_unref) struct listener_set *set = set_new(needs->workers);
     if (set == NULL) {
         ERR_NO_MEMORY(err, "listening");
         return NULL;
     }
-    set->refs = 1;
-    set->workers = workers;
-    struct plan plan = {.set = set, .old = old, .err = err};
+    struct plan plan = {.set = set, .needs = needs, .err = err};
     if (!add_outbound(&plan, &config->outbound) ||
-        (inbound && !add_inbound(&plan, &config->inbound))) {
+        (needs->inbound && !add_inbound(&plan, &config->inbound))) {
         return NULL;
     }
     return take(&set);
 }
 
-int listener_fd(const struct listener *listener, unsigned worker) {
-    return listener->sockets[worker]->fd;
+struct listener_set *listener_set_new_empty(void) {
+    return set_new(0);
+}
+
+int listener_fd(const struct listener *listener, size_t slot) {
+    return listener->slots[slot]->fd;
+}
+
+// A slot beyond the first with the same socket counts for nothing.
+static bool is_first(const struct listener *listener, size_t slot) {
+    for (size_t i = 0; i < slot; i++) {
+        if (listener->slots[i] == listener->slots[slot]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// The descriptor of the i-th socket; -1 when there are no more than `*num`.
+static int nth_socket(const struct listener_set *set, size_t nth, size_t *num) {
+    *num = 0;
+    for (size_t i = 0; i < set->num; i++) {
+        const struct listener *listener = &set->items[i];
+        for (size_t slot = 0; slot < listener->num_slots; slot++) {
+            if (is_first(listener, slot) && (*num)++ == nth) {
+                return listener_fd(listener, slot);
+            }
+        }
+    }
+    return -1;
+}
+
+size_t listener_set_num_sockets(const struct listener_set *set) {
+    size_t num = 0;
+    (void)nth_socket(set, SIZE_MAX, &num);
+    return num;
+}
+
+int listener_set_socket(const struct listener_set *set, size_t i) {
+    size_t num = 0;
+    return nth_socket(set, i, &num);
 }
 
 static const char *mode_of(const struct listener *listener, const struct config *config) {

@@ -1,4 +1,4 @@
-// Accepting: one watcher per listener. Out of descriptors it pauses instead of spinning, and what
+// Accepting: one watcher per socket. Out of descriptors it pauses instead of spinning, and what
 // waits stays in the kernel's queue.
 #include <stdlib.h>
 
@@ -85,8 +85,7 @@ static bool accept_one(struct acceptor *acceptor, bool *more) {
     if (!room) {
         return false;
     }
-    enum socket_outcome outcome =
-        socket_accept(listener_fd(acceptor->listener, worker->index), &fd, &peer);
+    enum socket_outcome outcome = socket_accept(acceptor->io.fd, &fd, &peer);
     if (outcome != SOCKET_OK) {
         fd_budget_give(&worker->shared->fds, tunnel ? 0 : 2);
         counter_add(&worker->counters.metrics[METRIC_ACCEPT_ERRORS], outcome != SOCKET_AGAIN);
@@ -122,25 +121,40 @@ void worker_accept_stop(struct worker *worker) {
     listener_set_unref(take(&worker->listeners));
 }
 
+static size_t count_slots(const struct worker *worker, const struct listener_set *listeners) {
+    size_t num = 0;
+    for (size_t i = 0; i < listeners->num; i++) {
+        for (size_t s = worker->index; s < listeners->items[i].num_slots; s += listeners->workers) {
+            num++;
+        }
+    }
+    return num;
+}
+
+static void add_acceptor(struct worker *worker, const struct listener *listener, size_t slot) {
+    struct acceptor *acceptor = &worker->acceptors[worker->num_acceptors++];
+    acceptor->worker = worker;
+    acceptor->listener = listener;
+    ev_io_init(&acceptor->io, on_acceptable, listener_fd(listener, slot), EV_READ);
+    acceptor->io.data = acceptor;
+}
+
 void worker_accept_apply(struct worker *worker, struct listener_set *listeners) {
     if (listeners == worker->listeners) {
         return;
     }
-    struct acceptor *acceptors = calloc(listeners->num + 1, sizeof(*acceptors));
+    struct acceptor *acceptors = calloc(count_slots(worker, listeners) + 1, sizeof(*acceptors));
     if (acceptors == NULL) {
         return; // the old listeners go on; the next orders try again
     }
     worker_accept_stop(worker);
     worker->listeners = listener_set_ref(listeners);
     worker->acceptors = acceptors;
-    worker->num_acceptors = listeners->num;
     for (size_t i = 0; i < listeners->num; i++) {
-        struct acceptor *acceptor = &acceptors[i];
-        acceptor->worker = worker;
-        acceptor->listener = &listeners->items[i];
-        ev_io_init(&acceptor->io, on_acceptable, listener_fd(acceptor->listener, worker->index),
-                   EV_READ);
-        acceptor->io.data = acceptor;
+        const struct listener *listener = &listeners->items[i];
+        for (size_t s = worker->index; s < listener->num_slots; s += listeners->workers) {
+            add_acceptor(worker, listener, s);
+        }
     }
     each_acceptor(worker, !worker->paused);
 }

@@ -33,7 +33,7 @@ static void serve(const struct netaddr *address, bool ready) {
     fake.checks[1].ready = ready;
     (void)snprintf(fake.checks[1].pending, 256, "the source does not answer");
     struct status_backend ops = fake_backend_ops(&fake);
-    struct status_server *server = status_server_new(loop, &fake.config, &ops, NULL);
+    struct status_server *server = status_server_new(loop, &fake.config, &ops, NULL, NULL);
     if (server != NULL) {
         ev_run(loop, 0);
     }

@@ -23,7 +23,7 @@ int status_fixture_start(void **state) {
         .health = f->health,
     };
     struct status_backend ops = fake_backend_ops(&f->fake);
-    f->server = status_server_new(f->loop, &f->fake.config, &ops, &err);
+    f->server = status_server_new(f->loop, &f->fake.config, &ops, NULL, &err);
     if (f->server == NULL) {
         fail_msg("%s", err.msg);
     }

@@ -62,7 +62,7 @@ static void test_bind_conflict(void **state) {
     struct status_fixture *f = *state;
     struct err err = {0};
     struct status_backend ops = fake_backend_ops(&f->fake);
-    assert_null(status_server_new(f->loop, &f->fake.config, &ops, &err));
+    assert_null(status_server_new(f->loop, &f->fake.config, &ops, NULL, &err));
     assert_int_equal(err.class, ERR_ENVIRONMENT);
 }
 

@@ -137,7 +137,8 @@ static void start_side(struct worker_lab *lab, struct worker_side *side, const c
     }
     CHECK(side->config != NULL);
     buf_fini(&said);
-    side->listeners = listener_set_new(side->config, 1, true, NULL, &err);
+    side->listeners = listener_set_new(
+        side->config, &(struct listener_needs){.workers = 1, .inbound = true}, &err);
     CHECK(side->listeners != NULL);
     side->shared.destinations = destinations_new();
     side->shared.refusals = refusals_new();

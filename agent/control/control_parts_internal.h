@@ -1,0 +1,62 @@
+// What each file of the control loop does for the others; nobody else includes it.
+#ifndef AGENT_CONTROL_CONTROL_PARTS_INTERNAL_H
+#define AGENT_CONTROL_CONTROL_PARTS_INTERNAL_H
+
+#include "agent/control/control_internal.h"
+
+// control_identity.c
+bool control_identity_start(struct control *control, struct err *err) MUST_USE;
+// Starts another source when anything that it depends on differs; the identity in force stays until
+// it delivers. On error the old one goes on.
+bool control_identity_reload(struct control *control, const struct config *config,
+                             struct err *err) MUST_USE;
+// The TLS context of `identity` under the policy of `config`, whose whole text stands for it: no
+// TLS session outlives a reload that changes something.
+struct tls_context *control_identity_context(struct identity *identity, const struct config *config,
+                                             struct err *err) MUST_USE;
+void control_identity_stop(struct control *control);
+
+// control_state.c
+// The directory is fit to keep something in; made if it is not there.
+bool control_state_check(const struct config *config, struct err *err) MUST_USE;
+bool control_state_start(struct control *control, struct err *err) MUST_USE;
+void control_state_reload(struct control *control); // control->config is the new one
+// Before an update is applied, and after it was accepted.
+void control_state_fill(struct control *control, struct update *update);
+void control_state_record(struct control *control, const struct update *update);
+void control_state_tick(struct control *control); // every second
+void control_state_stop(struct control *control);
+
+// control_trust.c
+bool control_trust_start(struct control *control, struct err *err) MUST_USE;
+void control_trust_reload(struct control *control);   // control->config is the new one
+void control_trust_identity(struct control *control); // control->last_identity is another
+void control_trust_stop(struct control *control);
+bool control_trust_is_written(const struct control *control); // or there is none to write
+const char *control_trust_error(const struct control *control);
+void control_trust_view(const struct control *control, struct trust_view *out); // trust_view_fini
+
+// control_reload.c
+void control_reload(struct control *control);
+
+// control_sockets.c
+bool control_sockets_collect(struct control *control, struct err *err) MUST_USE;
+// After every listener has what it needs: what is left over is a mistake.
+bool control_sockets_settle(struct control *control, struct err *err) MUST_USE;
+
+// control_notify.c
+void control_notify_start(struct control *control);
+void control_notify_tick(struct control *control); // every second, and when something has changed
+
+// control_status.c
+bool control_status_start(struct control *control, struct err *err) MUST_USE;
+size_t control_readiness(struct control *control, struct readiness out[READINESS_MAX]);
+bool control_is_alive(const struct control *control, char *why, size_t why_len);
+
+// control.c
+// Hands the present state to every worker.
+void control_command_workers(struct control *control);
+void control_drain(struct control *control); // nothing new comes in
+void control_quit(struct control *control);  // drain, then exit
+
+#endif

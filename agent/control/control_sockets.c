@@ -1,0 +1,53 @@
+// The listening sockets at the start: what was handed in is used, the rest is bound.
+#include "agent/control/control_parts_internal.h"
+#include "agent/net/listen_fds.h"
+#include "base/log.h"
+
+bool control_sockets_collect(struct control *control, struct err *err) {
+    control->handed = handed_new();
+    if (control->handed == NULL) {
+        return ERR_NO_MEMORY(err, "starting");
+    }
+    if (!listen_fds_take(control->handed, err)) {
+        return false;
+    }
+    control->num_handed = handed_num(control->handed);
+    return true;
+}
+
+// A socket of systemd's that nobody serves would take connections for ever and answer none.
+static bool refuse_rest(const struct control *control, struct err *err) {
+    char text[NETADDR_TEXT_MAX];
+    size_t num = handed_num(control->handed);
+    if (num == 0) {
+        return true;
+    }
+    return ERR_SET(err, ERR_INPUT,
+                   "systemd hands in a socket \"%s\" that listens on %s%s, and no listener of the "
+                   "configuration has exactly this address; change ListenStream= of the socket "
+                   "unit or the configuration",
+                   handed_name(control->handed, 0),
+                   netaddr_format(handed_address(control->handed, 0), text),
+                   num > 1 ? " (and others)" : "");
+}
+
+static void say_bound(const struct control *control) {
+    int status[STATUS_SOCKETS_MAX];
+    size_t num = listener_set_num_sockets(control->listeners) +
+                 status_server_sockets(control->status, status);
+    if (control->num_handed == 0) {
+        return;
+    }
+    log_msg(num > control->num_handed ? LOG_WARN : LOG_INFO, "sockets",
+            "%zu listening sockets were handed in, %zu are bound by this process",
+            control->num_handed, num - control->num_handed);
+}
+
+bool control_sockets_settle(struct control *control, struct err *err) {
+    if (!refuse_rest(control, err)) {
+        return false;
+    }
+    say_bound(control);
+    handed_free(take(&control->handed));
+    return true;
+}

@@ -1,0 +1,154 @@
+"""Listening sockets that the service manager hands in, and what it is told (sd_notify)."""
+
+import os
+import signal
+import socket
+
+import pytest
+
+from pavise_e2e import settings
+from pavise_e2e.applications import echo, echo_once
+from pavise_e2e.network import free_port
+from pavise_e2e.waiting import wait_until
+
+OWN_ID = f"spiffe://{settings.TRUST_DOMAIN}/uid/{os.getuid()}"
+
+
+class Both:
+    """One agent that is both ends: what the application sends to `port` leaves through an explicit
+    listener and comes back through the tunnel listener."""
+
+    def __init__(self, lab):
+        lab.authority()
+        self.lab = lab
+        self.app = lab.application(lab.host, "127.0.0.1", 0, echo)
+        self.port, self.status, self.health = free_port(), free_port(), free_port()
+        self.tunnel = free_port("127.0.0.2")
+        self.config = {
+            "workers": 2,
+            "outbound": {"listen": [],
+                         "listeners": [{"listen": f"127.0.0.1:{self.port}",
+                                        "destination": "127.0.0.2:11000"}],
+                         "mesh": {"networks": ["127.0.0.0/8"], "port": self.tunnel}},
+            "inbound": {"listen": [], "tunnel": [f"127.0.0.2:{self.tunnel}"],
+                        "ports": [{"port": 11000, "deliver": f"127.0.0.1:{self.app.port}"}]},
+            "status": {"listen": f"127.0.0.1:{self.status}",
+                       "health": f"127.0.0.1:{self.health}"}}
+        self.addresses = {"out": f"127.0.0.1:{self.port}", "tunnel": f"127.0.0.2:{self.tunnel}",
+                          "status": f"127.0.0.1:{self.status}",
+                          "health": f"127.0.0.1:{self.health}"}
+
+    def activated(self, names, extra=(), **options):
+        """The agent as systemd's own program starts it: at the first connection, with sockets."""
+        words = [settings.program("systemd-socket-activate")]
+        addresses = [self.addresses[name] for name in names] + list(extra)
+        for address in addresses:
+            words += ["--listen", address]
+        names = [*names, *("extra" for _ in extra)]
+        return self.lab.run_agent("agent", self.config, host=self.lab.host,
+                                  wrap=[*words, "--fdname", ":".join(names)], **options)
+
+    def echo(self, data=b"hello"):
+        echo_once(self.lab.host, "127.0.0.1", self.port, data)
+
+
+@pytest.fixture
+def both(loopback):
+    return Both(loopback)
+
+
+def test_every_listener_is_handed_in(both):
+    agent = both.activated(["out", "tunnel", "status", "health"], ready=False)
+    agent.wait_for_log("Listening on")
+    # Connections that come before the agent does: the first starts it, all wait in the queue.
+    early = [both.lab.connect(both.lab.host, "127.0.0.1", both.health) for _ in range(5)]
+    agent.wait_ready()
+    for connection in early:
+        connection.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert connection.recv(100).startswith(b"HTTP/1.1 200")
+    for _ in range(10):
+        both.echo()
+    assert agent.status.rows("/tunnels")[0]["peerId"] == OWN_ID
+    assert "4 listening sockets were handed in, 0 are bound by this process" in agent.log()
+
+
+def test_what_is_not_handed_in_is_bound_and_said(both):
+    agent = both.activated(["tunnel", "status"])
+    both.echo()
+    assert "2 listening sockets were handed in, 3 are bound by this process" in agent.log()
+    assert "level=warn event=sockets" in agent.log()
+
+
+def test_a_socket_that_nobody_serves_is_refused(both):
+    stray = f"127.0.0.1:{free_port()}"
+    agent = both.activated(["status"], [stray], ready=False)
+    agent.wait_for_log("Listening on")
+    both.lab.connect(both.lab.host, "127.0.0.1", both.status)
+    assert agent.wait() == 1
+    assert f'"extra" that listens on {stray}' in agent.log()
+
+
+def test_sockets_survive_a_reload(both):
+    agent = both.activated(["out", "tunnel", "status", "health"])
+    agent.signal(signal.SIGHUP)
+    agent.wait_for_log("reload_done")
+    both.echo()
+
+
+class Manager:
+    """The service manager's end of NOTIFY_SOCKET."""
+
+    def __init__(self, lab):
+        self.path = lab.path("notify.sock")
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(self.path))
+        self._socket.setblocking(False)
+        self.heard = []
+
+    def lines(self):
+        try:
+            while True:
+                self.heard += self._socket.recv(4096).decode().split("\n")
+        except BlockingIOError:
+            return self.heard
+
+    def wait_for(self, line):
+        wait_until(f"the service manager hears {line!r}", lambda: line in self.lines())
+
+    def close(self):
+        self._socket.close()
+
+
+@pytest.fixture
+def manager(loopback):
+    made = Manager(loopback)
+    yield made
+    made.close()
+
+
+def test_the_service_manager_hears(both, manager):
+    authority = next(p for p in both.lab.processes if p.name == "authority")
+    authority.signal(signal.SIGSTOP)  # no identity yet
+    agent = both.lab.run_agent("agent", both.config, host=both.lab.host, ready=False,
+                               env={"NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "30000000"})
+    wait_until("it says what it waits for", lambda: any(
+        line.startswith("STATUS=identity is ") for line in manager.lines()))
+    assert "READY=1" not in manager.lines()
+    authority.signal(signal.SIGCONT)
+    manager.wait_for("READY=1")
+    manager.wait_for(f"STATUS=ready as {OWN_ID}")
+    manager.wait_for("WATCHDOG=1")
+    assert manager.lines().count("READY=1") == 1
+    agent.signal(signal.SIGHUP)
+    manager.wait_for("RELOADING=1")
+    wait_until("ready again", lambda: manager.lines().count("READY=1") == 2)
+    assert "STOPPING=1" not in manager.lines()
+    assert agent.terminate() == 0
+    manager.wait_for("STOPPING=1")
+
+
+def test_a_service_manager_that_is_gone_is_no_reason_to_fail(both):
+    agent = both.lab.run_agent("agent", both.config, host=both.lab.host,
+                               env={"NOTIFY_SOCKET": both.lab.path("nobody.sock")})
+    both.echo()
+    assert "event=notify" in agent.log() and "nobody.sock" in agent.log()
