@@ -81,6 +81,7 @@ struct edge_options {
     enum tls_version min_version, max_version;
     char *ciphers; // of TLS 1.2, replaces the default; NULL: the default
     struct string_list tls13_cipher_suites;
+    bool resumption;
     struct string_list alpn;
     enum app_tls_mode app_tls;
     bool app_tls_verify;

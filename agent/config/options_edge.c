@@ -296,7 +296,13 @@ static const struct option_row port_rows[] = {
      TEXT(text_checks_label, "protocol names"),
      LIST(struct inbound_port, edge.alpn.items, edge.alpn.num, 16),
      .meaning = "What the application speaks, best first; empty: no ALPN is answered."},
-    NOT_YET("resumption"),
+    {.key = "resumption",
+     .type = OPTION_BOOL,
+     VALUE(struct inbound_port, edge.resumption),
+     .fallback = "false",
+     .meaning =
+         "Give TLS session tickets: good for an hour at most, for one server name, until the "
+         "next reload; the client's certificate is judged again each time."},
     {.key = "redirectToHttps",
      .type = OPTION_BOOL,
      VALUE(struct inbound_port, edge.http.redirect_to_https),

@@ -210,6 +210,7 @@ static void load_protocol(struct loading *loading) {
     struct edge_server *server = &loading->port->server;
     struct err err = {0};
     server->fallback_name = options->fallback_server_name;
+    server->resumes = options->resumption;
     for (size_t i = 0; i < options->tls13_cipher_suites.num; i++) {
         const char *name = options->tls13_cipher_suites.items[i];
         uint16_t suite = edge_server_suite(name);

@@ -58,15 +58,25 @@ static bool check_ciphers(const SSL_CTX *ctx, struct err *err) {
     return true;
 }
 
-// No session is ever resumed: a resumed one would not be verified again, and its server name
-// would not bind it (seed-systems.md S5).
-static void set_up(SSL_CTX *ctx, struct edge_server *server) {
+// Tickets only, whose keys are BoringSSL's: made for this SSL_CTX, so for one port of one loaded
+// configuration, and gone with it. What else a session is good for is said per connection, when
+// the ClientHello is known (edge_session.c).
+static void set_resumption(SSL_CTX *ctx, const struct edge_server *server) {
     static const uint8_t session_context[] = "edge";
-    SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET | SSL_OP_CIPHER_SERVER_PREFERENCE);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_early_data_enabled(ctx, 0);
     SSL_CTX_set_session_id_context(ctx, session_context, sizeof(session_context));
+    SSL_CTX_set_timeout(ctx, EDGE_SESSION_LIFETIME_S);
+    SSL_CTX_set_session_psk_dhe_timeout(ctx, EDGE_SESSION_LIFETIME_S);
+    if (!server->resumes) {
+        SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
+    }
+}
+
+static void set_up(SSL_CTX *ctx, struct edge_server *server) {
+    SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE);
+    set_resumption(ctx, server);
     SSL_CTX_set_max_cert_list(ctx, CERT_LIST_MAX);
     SSL_CTX_set_alpn_select_cb(ctx, select_alpn, server);
     SSL_CTX_set_select_certificate_cb(ctx, edge_session_on_client_hello);

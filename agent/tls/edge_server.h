@@ -18,6 +18,8 @@
 #include "certmgr/anchors.h"
 #include "certmgr/subject_rule.h"
 
+#define EDGE_SESSION_LIFETIME_S 3600 // from the full handshake on
+
 enum edge_auth { EDGE_AUTH_NONE, EDGE_AUTH_OPTIONAL, EDGE_AUTH_REQUIRED };
 
 enum edge_version { EDGE_TLS_1_2 = 0x0303, EDGE_TLS_1_3 = 0x0304 };
@@ -62,6 +64,7 @@ struct edge_server {
     struct buf alpn;                 // in the wire's form, best first
     uint16_t suites[3];              // of TLS 1.3 that may come out; num_suites 0: any
     size_t num_suites;
+    bool resumes; // tickets are given and taken
     SSL_CTX *ssl; // owned; by edge_server_finish
 };
 

@@ -8,6 +8,7 @@
 #include <openssl/nid.h>
 #include <openssl/x509.h>
 
+#include "agent/tls/edge_resume.h"
 #include "agent/tls/tls_foreign.h"
 #include "base/clock.h"
 #include "base/text.h"
@@ -158,6 +159,13 @@ static uint8_t alert_for(enum verify_result result) {
     }
 }
 
+// However often tickets are renewed, after this time the client proves its key again.
+static void limit_session(SSL *ssl) {
+    if (!SSL_session_reused(ssl)) {
+        SSL_SESSION_set_timeout(SSL_get_session(ssl), EDGE_SESSION_LIFETIME_S);
+    }
+}
+
 static enum ssl_verify_result_t verify(SSL *ssl, uint8_t *out_alert) {
     struct edge_session *session = SSL_get_app_data(ssl);
     struct presented presented;
@@ -166,6 +174,7 @@ static enum ssl_verify_result_t verify(SSL *ssl, uint8_t *out_alert) {
         *out_alert = SSL_AD_CERTIFICATE_REQUIRED;
         return ssl_verify_invalid;
     }
+    limit_session(ssl);
     read_facts(&session->client, presented.chain[0]);
     enum verify_result result = session->rules->by_spiffe
                                     ? judge_by_spiffe(session, &presented)
@@ -251,7 +260,15 @@ enum ssl_select_cert_result_t edge_session_on_client_hello(const SSL_CLIENT_HELL
         return ssl_select_cert_error;
     }
     text_copy(session->server_name, sizeof(session->server_name), seen.server_name);
-    if (!choose(session, &seen, &cert) || !apply(hello->ssl, session, cert)) {
+    bool ok = choose(session, &seen, &cert);
+    const struct edge_resume resume = {
+        .allowed = session->server->resumes,
+        .server_name = session->server_name,
+        .certificate = cert,
+        .identity = session->identity,
+        .by_spiffe = session->rules->by_spiffe,
+    };
+    if (!ok || !apply(hello->ssl, session, cert) || !edge_resume_prepare(hello, &resume)) {
         ERR_clear_error();
         return ssl_select_cert_error;
     }
@@ -260,15 +277,31 @@ enum ssl_select_cert_result_t edge_session_on_client_hello(const SSL_CLIENT_HELL
 
 // --- the end of the handshake
 
-static const char *finish(void *arg, SSL *ssl, uint8_t *alert) {
-    struct edge_session *session = arg;
-    const struct edge_server *server = session->server;
+static void note_alpn(struct edge_session *session, const SSL *ssl) {
     const uint8_t *alpn = NULL;
     unsigned alpn_len = 0;
     SSL_get0_alpn_selected(ssl, &alpn, &alpn_len);
     session->alpn_len = alpn_len <= sizeof(session->alpn) ? alpn_len : 0;
     if (session->alpn_len > 0) {
         memcpy(session->alpn, alpn, session->alpn_len);
+    }
+}
+
+// BoringSSL has not called back for a session that was resumed: the certificate that it holds is
+// judged as if it had been presented now. False: it is refused.
+static bool judge_resumed(const struct edge_session *session, SSL *ssl, uint8_t *alert) {
+    const STACK_OF(CRYPTO_BUFFER) *chain = SSL_get0_peer_certificates(ssl);
+    bool has_client = chain != NULL && sk_CRYPTO_BUFFER_num(chain) > 0;
+    return !SSL_session_reused(ssl) || !has_client || session->rules->auth == EDGE_AUTH_NONE ||
+           verify(ssl, alert) == ssl_verify_ok;
+}
+
+static const char *finish(void *arg, SSL *ssl, uint8_t *alert) {
+    struct edge_session *session = arg;
+    const struct edge_server *server = session->server;
+    note_alpn(session, ssl);
+    if (!judge_resumed(session, ssl, alert)) {
+        return session->why.msg;
     }
     *alert = SSL_AD_CERTIFICATE_REQUIRED;
     if (session->rules->auth == EDGE_AUTH_REQUIRED && !session->client.is_verified &&

@@ -199,7 +199,10 @@ enum conn_state conn_step_near_handshake(struct conn *conn) {
     case TLS_AGAIN:
         return CONN_NEAR_HANDSHAKE;
     case TLS_OK:
-        counter_add(&conn->worker->counters.metrics[METRIC_HANDSHAKE_IN_OK], 1);
+        counter_add(&conn->worker->counters.metrics[tls_stream_is_resumed(leg->link.stream)
+                                                        ? METRIC_HANDSHAKE_IN_RESUMED
+                                                        : METRIC_HANDSHAKE_IN_OK],
+                    1);
         return is_authorized(conn) ? dial_application(conn) : CONN_DEAD;
     default:
         return refuse_client(conn);

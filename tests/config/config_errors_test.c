@@ -153,8 +153,6 @@ static void test_what_this_version_lacks(void **state) {
         {"outbound: {destinations: [{match: {hosts: [a.b]}, clientCert: a}]}\n",
          "f:1:36: hosts: host names in rules are not supported yet\n"
          "f:1:51: clientCert is not supported yet: this build does not have it\n"},
-        {"inbound: {ports: [{port: 80, protocol: http, resumption: true}]}\n",
-         "f:1:46: resumption is not supported yet: this build does not have it\n"},
     };
     EXPECT_ROWS(rows);
 }

@@ -275,6 +275,42 @@ def test_no_session_is_resumed(loopback, pki, web):
         assert "Reused" not in again.stdout and "New, TLS" in again.stdout
 
 
+def reused(edge, session, *options, name="mtls.httpbin.org"):
+    """Whether openssl s_client's connection was a resumed one that the application answered."""
+    done = run("timeout", "5", "openssl", "s_client", "-connect", f"127.0.0.1:{edge.port}",
+               "-servername", name, "-ign_eof", *options, "-sess_in", session,
+               input="GET / HTTP/1.0\r\nConnection: close\r\n\r\n")
+    return "Reused, TLS" in done.stdout and '"path": "/"' in done.stdout
+
+
+def keep_session(edge, session, *options):
+    run("timeout", "5", "openssl", "s_client", "-connect", f"127.0.0.1:{edge.port}", "-servername",
+        "mtls.httpbin.org", "-ign_eof", *options, "-sess_out", session,
+        input="GET / HTTP/1.0\r\nConnection: close\r\n\r\n")
+    assert session.exists()
+
+
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+def test_resumption(loopback, pki, web, version):
+    """S5, AP25: for one server name, until a reload, and only while the certificate is let in."""
+    keys = {"certificates": [{**pem(pki, "server"), "serverNames": ["mtls.httpbin.org", "b"]}],
+            "resumption": True}
+    edge = edge_for(loopback, pki, web, **keys, clientCerts=files(pki, "ca"))
+    own = ("-cert", pki.certificate("client"), "-key", pki.key("client"), version)
+    session = loopback.path("session")
+    keep_session(edge, session, *own)
+    assert reused(edge, session, *own)
+    assert edge.agent.status.metric("pavise_handshakes_total", direction="inbound",
+                                    result="resumed") == 1
+    assert not reused(edge, session, version, name="b")  # no certificate, another name
+    assert "peer did not return a certificate" in edge.agent.log()
+    edge.reload({**keys, "clientCerts": files(pki, "ca2")})
+    num_seen = len(web.seen)
+    assert not reused(edge, session, *own) and len(web.seen) == num_seen
+    edge.reload({**keys, "clientCerts": files(pki, "ca")})
+    assert not reused(edge, session, *own) and len(web.seen) == num_seen + 1  # a full handshake
+
+
 def test_alpn(loopback, pki, web):
     def agreed(*offer):
         done = run("openssl", "s_client", "-connect", f"127.0.0.1:{edge.port}", "-alpn", *offer,

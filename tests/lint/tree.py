@@ -44,7 +44,8 @@ TESTED_ELSEWHERE = [
     (r"certmgr/trust/trust_(pkcs12|jks)\.c", "tests/trust/trust_java_test.c"),
     (r"certmgr/trust/trust_dir\.c", "tests/trust/trust_store_test.c"),
     (r"agent/tls/tls_link\.c|agent/tunnel/(leg_stream\w*|pool)\.c", "tests/tunnel/tunnel_test.c"),
-    (r"agent/tls/edge_(app|session)\.c", "tests/e2e/test_edge_inbound.py"),
+    (r"agent/tls/edge_app\.c", "tests/e2e/test_edge_inbound.py"),
+    (r"agent/tls/edge_resume\.c", "tests/tls/edge_session_test.c"),
     (r"agent/edge/edge_files\.c|agent/tls/edge_chain\.c", "tests/edge/edge_set_test.c"),
     # Wiring of a whole agent: tested through the program.
     (r"agent/command/intercept\.c", "tests/e2e/test_intercept.py"),

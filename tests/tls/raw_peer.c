@@ -100,6 +100,7 @@ void raw_peer_init(struct raw_peer *raw, const struct raw_options *options) {
     raw->ssl = SSL_new(raw->ctx);
     CHECK(raw->ssl != NULL);
     SSL_set_app_data(raw->ssl, raw);
+    CHECK(options->server_name == NULL || SSL_set_tlsext_host_name(raw->ssl, options->server_name));
     CHECK(options->session == NULL || SSL_set_session(raw->ssl, options->session));
     SSL_set_bio(raw->ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
     BIO_set_mem_eof_return(SSL_get_rbio(raw->ssl), -1);

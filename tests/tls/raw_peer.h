@@ -13,9 +13,10 @@
 
 struct raw_options {
     bool server;
-    bool ask_certificate; // servers
-    const char *alpn;     // one protocol; NULL: none
-    uint16_t max_version; // 0: TLS 1.3
+    bool ask_certificate;    // servers
+    const char *alpn;        // one protocol; NULL: none
+    const char *server_name; // clients: SNI; NULL: none
+    uint16_t max_version;    // 0: TLS 1.3
     CRYPTO_BUFFER *const *chain;
     size_t num_chain; // 0: no certificate
     EVP_PKEY *key;

@@ -68,8 +68,7 @@ class Tunnel(Pavise):
 
 
 class Mutual(Pavise):
-    """TLS for each connection, to a port on which the inside terminates it. Such a port gives no
-    tickets yet; that is not what this contender is measured for."""
+    """TLS for each connection, to a port on which the inside terminates it and gives tickets."""
 
     connections = ("full", "resumed")
 
@@ -78,7 +77,8 @@ class Mutual(Pavise):
                 "outbound": {"listen": []},
                 "inbound": {"listen": [], "tunnel": [], "ports": [
                     {"port": listen.port, "listen": str(listen), "deliver": str(app),
-                     "tlsMode": "required", "clientAuth": "required"}]}}
+                     "tlsMode": "required", "clientAuth": "required",
+                     "resumption": True}]}}
 
     def missing_inside(self, bench):
         listen = Address("127.0.0.2", APP_PORT)

@@ -1,0 +1,268 @@
+// Sessions that are resumed on the application's ports (seed-systems.md S5): good for the name and
+// the certificate that they were made with, and for as long as the client would be let in anyway.
+#include "agent/tls/edge_session.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <openssl/evp.h>
+#include <openssl/ssl.h>
+
+#include "tests/testing/pki.h"
+#include "tests/tls/raw_peer.h"
+
+struct world {
+    struct pki_cert *ca, *other_ca, *own, *client;
+    struct anchors *anchors, *other_anchors;
+    struct edge_server server;
+};
+
+static struct anchors *anchors_of(const struct pki_cert *ca) {
+    struct anchors *anchors = anchors_new();
+    assert_non_null(anchors);
+    assert_true(anchors_add(anchors, pki_der(ca), "ca", NULL));
+    return anchors;
+}
+
+// One certificate for the names a and b; clients of `ca` are let in.
+static void make_server(struct world *w, struct edge_server *server, bool resumes) {
+    *server = (struct edge_server){.certificates = calloc(1, sizeof(struct edge_certificate)),
+                                   .num_certificates = 1,
+                                   .resumes = resumes};
+    struct edge_certificate *cert = server->certificates;
+    assert_non_null(cert);
+    *cert = (struct edge_certificate){
+        .name = "own",
+        .server_names = calloc(2, sizeof(char *)),
+        .num_server_names = 2,
+        .chain = calloc(1, sizeof(CRYPTO_BUFFER *)),
+        .num_chain = 1,
+        .key = pki_key(w->own),
+        .kind = EDGE_KEY_P256,
+        .not_after = PKI_NOT_AFTER,
+        .rules = {.auth = EDGE_AUTH_REQUIRED,
+                  .clients = w->anchors,
+                  .depth = 1,
+                  .min_version = EDGE_TLS_1_2,
+                  .max_version = EDGE_TLS_1_3},
+    };
+    assert_true(cert->server_names != NULL && cert->chain != NULL);
+    cert->server_names[0] = strdup("a");
+    cert->server_names[1] = strdup("b");
+    cert->chain[0] = pki_buffer(w->own);
+    CRYPTO_BUFFER_up_ref(cert->chain[0]);
+    EVP_PKEY_up_ref(cert->key);
+    server->rules = cert->rules;
+    assert_true(edge_server_finish(server, NULL, NULL));
+}
+
+static int set_up(void **state) {
+    struct world *w = calloc(1, sizeof(*w));
+    assert_non_null(w);
+    w->ca = pki_ca();
+    w->other_ca = pki_ca();
+    w->own = pki_issue(w->ca, &(struct pki_options){0});
+    w->client = pki_issue(w->ca, &(struct pki_options){.common_name = "client"});
+    w->anchors = anchors_of(w->ca);
+    w->other_anchors = anchors_of(w->other_ca);
+    make_server(w, &w->server, true);
+    *state = w;
+    return 0;
+}
+
+static int tear_down(void **state) {
+    struct world *w = *state;
+    edge_server_fini(&w->server);
+    anchors_free(w->anchors);
+    anchors_free(w->other_anchors);
+    pki_free(w->ca);
+    pki_free(w->other_ca);
+    pki_free(w->own);
+    pki_free(w->client);
+    free(w);
+    return 0;
+}
+
+struct try {
+    const struct edge_server *server; // NULL: the world's
+    const char *name;
+    uint16_t version;
+    SSL_SESSION *session; // offered; borrowed
+    bool shows_nothing;   // no client certificate
+};
+
+struct outcome {
+    bool served, resumed, knows_client;
+    int num_tickets;
+    SSL_SESSION *session; // the caller's
+    enum verify_result result;
+    int alert;
+};
+
+static void note_end(struct outcome *out, struct raw_peer *raw, struct tls_pair *pair,
+                     const struct edge_session *session) {
+    uint8_t text[16];
+    size_t n = 0;
+    out->result = edge_session_client(session)->result;
+    out->knows_client = edge_session_client(session)->is_verified &&
+                        strcmp(edge_session_client(session)->common_name, "client") == 0;
+    if (pair->server.handshake != TLS_OK) {
+        out->alert = raw_peer_read(raw, text, sizeof(text));
+        return;
+    }
+    assert_int_equal(tls_side_write(pair, &pair->server, span_of_text("yes"), &n), TLS_OK);
+    assert_true(tls_stream_is_resumed(pair->server.stream) == out->resumed);
+    raw_peer_receive(raw, pair, &pair->server);
+    out->served = raw_peer_read(raw, text, sizeof(text)) == 3;
+}
+
+static struct outcome connect_once(const struct world *w, const struct try *attempt) {
+    CRYPTO_BUFFER *chain[] = {pki_buffer(w->client)};
+    struct raw_peer raw;
+    raw_peer_init(&raw, &(struct raw_options){.server_name = attempt->name,
+                                              .max_version = attempt->version,
+                                              .chain = chain,
+                                              .num_chain = attempt->shows_nothing ? 0 : 1,
+                                              .key = pki_key(w->client),
+                                              .session = attempt->session});
+    struct tls_pair pair = {.chunk = SIZE_MAX, .random = 1};
+    struct edge_session *session = NULL;
+    const struct edge_server *server = attempt->server == NULL ? &w->server : attempt->server;
+    pair.server.handshake = TLS_AGAIN;
+    pair.server.stream = edge_session_accept(server, NULL, &session);
+    assert_non_null(pair.server.stream);
+    raw_peer_handshake(&raw, &pair, &pair.server);
+    struct outcome out = {.resumed = SSL_session_reused(raw.ssl) == 1};
+    note_end(&out, &raw, &pair, session);
+    out.num_tickets = raw.num_tickets;
+    out.session = raw.session;
+    raw.session = NULL;
+    raw_peer_fini(&raw);
+    tls_pair_fini(&pair);
+    return out;
+}
+
+static struct outcome try_once(const struct world *w, const struct try *attempt) {
+    struct outcome out = connect_once(w, attempt);
+    SSL_SESSION_free(out.session);
+    out.session = NULL;
+    return out;
+}
+
+static const uint16_t VERSIONS[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+
+static SSL_SESSION *session_for(const struct world *w, const char *name, uint16_t version) {
+    struct outcome first = connect_once(w, &(struct try){.name = name, .version = version});
+    assert_true(first.served && !first.resumed && first.knows_client);
+    assert_non_null(first.session);
+    return first.session;
+}
+
+static void test_resumes_and_knows_the_client(void **state) {
+    const struct world *w = *state;
+    for (size_t i = 0; i < 2; i++) {
+        SSL_SESSION *session = session_for(w, "a", VERSIONS[i]);
+        assert_false(SSL_SESSION_early_data_capable(session));
+        assert_true(VERSIONS[i] == TLS1_2_VERSION || // where the client's library decides
+                    SSL_SESSION_get_timeout(session) <= EDGE_SESSION_LIFETIME_S);
+        struct outcome again =
+            try_once(w, &(struct try){.name = "a", .version = VERSIONS[i], .session = session});
+        assert_true(again.served && again.resumed && again.knows_client);
+        SSL_SESSION_free(session);
+    }
+}
+
+// Never across server names (AP25): the client has to show its certificate again.
+static void test_not_for_another_name(void **state) {
+    const struct world *w = *state;
+    for (size_t i = 0; i < 2; i++) {
+        SSL_SESSION *session = session_for(w, "a", VERSIONS[i]);
+        struct try other = {.name = "b", .version = VERSIONS[i], .session = session};
+        struct outcome shown = try_once(w, &other);
+        assert_true(shown.served && !shown.resumed);
+        other.shows_nothing = true;
+        struct outcome refused = try_once(w, &other);
+        assert_false(refused.served || refused.resumed);
+        assert_true(refused.alert < 0);
+        SSL_SESSION_free(session);
+    }
+}
+
+// Equal content, but loaded anew: its ticket keys are others.
+static void test_not_after_a_reload(void **state) {
+    struct world *w = *state;
+    struct edge_server reloaded;
+    make_server(w, &reloaded, true);
+    for (size_t i = 0; i < 2; i++) {
+        SSL_SESSION *session = session_for(w, "a", VERSIONS[i]);
+        struct try attempt = {
+            .server = &reloaded, .name = "a", .version = VERSIONS[i], .session = session};
+        struct outcome outcome = try_once(w, &attempt);
+        assert_true(outcome.served && !outcome.resumed);
+        SSL_SESSION_free(session);
+    }
+    edge_server_fini(&reloaded);
+}
+
+// The second line of defence: with the same keys, what the session holds is judged by the rules of
+// today.
+static void test_judged_again(void **state) {
+    struct world *w = *state;
+    for (size_t i = 0; i < 2; i++) {
+        SSL_SESSION *session = session_for(w, "a", VERSIONS[i]);
+        w->server.certificates[0].rules.clients = w->other_anchors;
+        struct outcome outcome =
+            try_once(w, &(struct try){.name = "a", .version = VERSIONS[i], .session = session});
+        assert_true(outcome.resumed && !outcome.served && !outcome.knows_client);
+        assert_int_equal(outcome.result, VERIFY_UNTRUSTED);
+        assert_int_equal(outcome.alert, -SSL_AD_UNKNOWN_CA);
+        w->server.certificates[0].rules.clients = w->anchors;
+        SSL_SESSION_free(session);
+    }
+}
+
+static void test_not_with_an_expired_certificate_of_ours(void **state) {
+    struct world *w = *state;
+    for (size_t i = 0; i < 2; i++) {
+        SSL_SESSION *session = session_for(w, "a", VERSIONS[i]);
+        w->server.certificates[0].not_after = PKI_NOT_BEFORE;
+        struct outcome outcome =
+            try_once(w, &(struct try){.name = "a", .version = VERSIONS[i], .session = session});
+        assert_true(outcome.served && !outcome.resumed);
+        assert_int_equal(outcome.num_tickets, 0);
+        w->server.certificates[0].not_after = PKI_NOT_AFTER;
+        SSL_SESSION_free(session);
+    }
+}
+
+static void test_no_tickets_unless_said(void **state) {
+    struct world *w = *state;
+    struct edge_server plain;
+    make_server(w, &plain, false);
+    for (size_t i = 0; i < 2; i++) {
+        struct outcome outcome =
+            try_once(w, &(struct try){.server = &plain, .name = "a", .version = VERSIONS[i]});
+        assert_true(outcome.served && !outcome.resumed);
+        assert_int_equal(outcome.num_tickets, 0);
+    }
+    edge_server_fini(&plain);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_resumes_and_knows_the_client, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_not_for_another_name, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_not_after_a_reload, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_judged_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_not_with_an_expired_certificate_of_ours, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_no_tickets_unless_said, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
