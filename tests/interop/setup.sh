@@ -48,13 +48,15 @@ build() {
 }
 
 if [ "$(go_version)" -lt 126 ]; then
-    echo "no Go 1.26 or newer" | reason spire-server spire-agent spiffe-peer ghostunnel istio-ca
+    echo "no Go 1.26 or newer" | reason spire-server spire-agent spiffe-peer ghostunnel istio-ca \
+        kube
     exit 0
 fi
 build spire spire-server github.com/spiffe/spire/cmd/spire-server \
     spire-agent github.com/spiffe/spire/cmd/spire-agent
 build peers spiffe-peer .
 build istioca istio-ca .
+build kube kube .
 if [ ! -x "$bin/ghostunnel" ]; then
     CGO_ENABLED=0 GOFLAGS='' GOBIN="$bin" go install github.com/ghostunnel/ghostunnel@v1.11.1 \
         >"$bin/ghostunnel.log" 2>&1 || {
