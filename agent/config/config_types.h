@@ -92,6 +92,9 @@ struct config_intercept {
     struct string_list exclude_interfaces;
 };
 
+// What happens where a layer of the sandbox cannot be had.
+enum sandbox_mode { SANDBOX_BEST_EFFORT, SANDBOX_REQUIRED, SANDBOX_OFF };
+
 struct config {
     struct config_identity identity;
     struct config_outbound outbound;
@@ -101,6 +104,7 @@ struct config {
     struct config_status status;
     int64_t drain_deadline_ms;
     unsigned workers; // 0: auto
+    enum sandbox_mode sandbox;
     enum log_level log_level;
     enum log_format log_format;
 };

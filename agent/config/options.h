@@ -44,6 +44,7 @@ struct option_row {
     bool is_required;
     bool takes_lines;     // the text may have several lines (`|`)
     bool is_hidden;       // a mistake is reported without the text: it may be a secret
+    bool is_written;      // a directory that the agent writes in
     bool can_be_off;      // "" and [] mean: not there, whatever the default
     size_t offset;        // of the value, or of a list's items, in the section's object
     size_t size;          // of the value, or of one item; 0: the row has no field of its own

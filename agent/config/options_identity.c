@@ -94,6 +94,7 @@ static const struct option_row identity_rows[] = {
     {.key = "stateDirectory",
      TEXT(text_checks_path, "absolute path"),
      VALUE(struct config, identity.state_directory),
+     .is_written = true,
      .meaning = "Keep bundles and pinned destinations across a restart here; never a key."},
     {.key = "lifetime",
      .type = OPTION_DURATION,

@@ -35,6 +35,11 @@ static const struct option_section log_section = {.rows = log_rows};
 
 static const struct option_choice workers_choices[] = {{"auto", 0, false}, {NULL, 0, false}};
 
+static const struct option_choice sandbox_choices[] = {{"best-effort", SANDBOX_BEST_EFFORT, false},
+                                                       {"required", SANDBOX_REQUIRED, false},
+                                                       {"off", SANDBOX_OFF, false},
+                                                       {NULL, 0, false}};
+
 static const struct option_row root_rows[] = {
     SECTION("identity", options_identity, "Who this application is."),
     SECTION("outbound", options_outbound, "What the application connects to."),
@@ -56,5 +61,11 @@ static const struct option_row root_rows[] = {
      VALUE(struct config, workers),
      .fallback = "auto",
      .meaning = "Event loops; auto follows the CPU quota."},
+    {.key = "sandbox",
+     CHOICE(sandbox_choices),
+     VALUE(struct config, sandbox),
+     .fallback = "best-effort",
+     .meaning = "Give up capabilities, files and system calls that the agent does not need once it "
+                "has started; `required` does not start where the kernel lacks a layer."},
     END};
 const struct option_section options_root = {.rows = root_rows};

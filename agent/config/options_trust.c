@@ -106,6 +106,7 @@ static const struct option_row trust_store_rows[] = {
     {.key = "output",
      TEXT(text_checks_plain_path, "absolute path of letters, digits and `/._-+@=,%`"),
      VALUE(struct config, trust_store.output),
+     .is_written = true,
      .fallback = "/run/pavise/trust",
      .meaning = "The directory to write, nobody else's; the application reads it."},
     SECTION("policy", policy_section,

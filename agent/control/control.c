@@ -250,8 +250,8 @@ static bool start(struct control *control, struct err *err) {
                                           err);
     return control->listeners != NULL && control_status_start(control, err) &&
            control_sockets_settle(control, err) && control_state_start(control, err) &&
-           control_trust_start(control, err) && control_identity_start(control, err) &&
-           start_workers(control, err);
+           control_sandbox_start(control, err) && control_trust_start(control, err) &&
+           control_identity_start(control, err) && start_workers(control, err);
 }
 
 struct control *control_new(const char *config_path, struct err *err) {
@@ -306,6 +306,7 @@ void control_free(struct control *control) {
     if (control->loop != NULL) {
         ev_loop_destroy(control->loop);
     }
+    sandbox_free(control->sandbox);
     free(control->config_path);
     free(control);
 }

@@ -7,6 +7,7 @@
 #include "agent/control/control.h"
 #include "agent/control/notify.h"
 #include "agent/net/handed.h"
+#include "agent/sandbox/sandbox.h"
 #include "agent/status/status.h"
 #include "agent/worker/worker.h"
 #include "certmgr/identity_store.h"
@@ -38,7 +39,7 @@ struct control {
     struct config *config;
     struct edge_set *edges; // of `config`
     struct reload_view reload;
-
+    struct sandbox *sandbox;     // that the process is in
     struct intake *intake;       // the identity source that runs
     struct source_report report; // its latest
     struct identity_store *store;

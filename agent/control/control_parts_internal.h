@@ -36,6 +36,13 @@ bool control_trust_is_written(const struct control *control); // or there is non
 const char *control_trust_error(const struct control *control);
 void control_trust_view(const struct control *control, struct trust_view *out); // trust_view_fini
 
+// control_sandbox.c
+// After what only the start may do, before the first thread.
+bool control_sandbox_start(struct control *control, struct err *err) MUST_USE;
+// `config` may be NULL: whether the configuration's file can still be read.
+bool control_sandbox_admits(const struct control *control, const struct config *config,
+                            struct err *err) MUST_USE;
+
 // control_reload.c
 void control_reload(struct control *control);
 

@@ -93,6 +93,22 @@ static void swap(struct control *control, struct next *next) {
     *next = old;
 }
 
+// What the sandbox does not admit is said as that: as a file it would only be one that cannot be
+// opened.
+static void load_config(const struct control *control, struct next *next, struct buf *errors,
+                        struct buf *warnings) {
+    struct err err = {0};
+    struct config *config = NULL;
+    if (control_sandbox_admits(control, NULL, &err)) {
+        config = config_load(control->config_path, errors, warnings);
+    }
+    if (config != NULL && control_sandbox_admits(control, config, &err)) {
+        next->config = take(&config);
+    }
+    config_unref(config);
+    (void)!buf_append_text(errors, err.msg);
+}
+
 static void load_edges(const struct control *control, struct next *next, struct buf *errors,
                        struct buf *warnings) {
     struct edge_load how = {.name = control->config_path,
@@ -112,7 +128,8 @@ void control_reload(struct control *control) {
                 (long long)clock_mono_ms() * 1000);
     struct buf errors = {0};
     struct buf warnings = {0};
-    struct next next = {.config = config_load(control->config_path, &errors, &warnings)};
+    struct next next = {0};
+    load_config(control, &next, &errors, &warnings);
     load_edges(control, &next, &errors, &warnings);
     struct err err = {0};
     log_lines(LOG_WARN, "configuration", buf_span(&warnings));

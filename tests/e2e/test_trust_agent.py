@@ -21,8 +21,9 @@ class Scene:
         self.port = free_port()
 
     def configuration(self, **change):
+        sandbox = {"sandbox": change.pop("sandbox")} if "sandbox" in change else {}
         store = {"sources": [str(self.trust.sources)], "output": str(self.trust.output)} | change
-        return {"trustStore": store, "outbound": {"listen": []},
+        return sandbox | {"trustStore": store, "outbound": {"listen": []},
                 "inbound": {"listen": [], "tunnel": []},
                 "status": {"listen": f"127.0.0.1:{self.port}"}}
 
@@ -158,9 +159,10 @@ def test_a_file_that_breaks_keeps_what_it_held(scene):
 
 
 def test_restart_needed(scene):
-    """Who started before the store changed is named; who starts afterwards is not."""
+    """Who started before the store changed is named; who starts afterwards is not. Inside the
+    sandbox the agent sees no other process."""
     scene.put(scene.trust.ca("one"), "one.pem")
-    scene.start()
+    scene.start(sandbox="off")
 
     def start():
         return subprocess.Popen(["sleep", "300"],
@@ -213,8 +215,9 @@ def test_metrics(scene):
 
 
 def test_a_store_that_somebody_removes_is_written_again(scene):
+    """The directory itself, too, where the sandbox does not forbid to make it."""
     scene.put(scene.trust.ca(), "private.pem")
-    scene.start()
+    scene.start(sandbox="off")
     shutil.rmtree(scene.trust.output)
     wait_until("it is back", lambda: (scene.trust.output / "ca-bundle.pem").exists())
     assert count(scene.trust.pem("ca-extra.pem")) == 1
@@ -223,8 +226,11 @@ def test_a_store_that_somebody_removes_is_written_again(scene):
 def test_reload(scene):
     one, two = scene.trust.ca("one"), scene.trust.ca("two")
     scene.put(one, "one.pem")
-    scene.start()
     named = [{"name": "named", "file": str(two.certificate)}]
+    scene.start(certificates=named)
+    scene.wait_names("one", "named")
+    scene.reload()
+    scene.wait_names("one")
     scene.reload(certificates=named)
     scene.wait_names("one", "named")
     scene.reload(sources=[], certificates=named)

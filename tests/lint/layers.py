@@ -25,10 +25,12 @@ AGENT = {
     # The trust store: from the configuration to certmgr/trust. http_message is the one thing that
     # it needs of the status port.
     "agent/trust": {"config", "net", "observe", "status", "certmgr/trust"},
+    # What the configuration leaves open; the rest is between it and the kernel.
+    "agent/sandbox": {"config"},
     "agent/worker": {"config", "edge", "http", "mesh", "net", "observe", "policy", "relay", "tls",
                      "tunnel"},
-    "agent/control": {"config", "edge", "mesh", "net", "observe", "policy", "status", "tls",
-                      "trust", "worker", "certmgr/trust"},
+    "agent/control": {"config", "edge", "mesh", "net", "observe", "policy", "sandbox",
+                      "status", "tls", "trust", "worker", "certmgr/trust"},
     # Manifests in, manifests out; the agent's configuration in them is checked as the agent does.
     "agent/inject": {"config", "certmgr/trust"},
     "agent/injector": {"inject", "net", "status"},
