@@ -29,6 +29,8 @@ def pki(tmp_path_factory):
     made = Pki(tmp_path_factory.mktemp("edge-http") / "pki").usual()
     dates = ("20200101000000Z", "20200201000000Z")
     made.leaf("past", "ca", "/CN=svc-past", CLIENT, dates=dates)
+    made.leaf("future", "ca", "/CN=svc-future", CLIENT,
+              dates=("20900101000000Z", "20910101000000Z"))
     made.leaf("srveku", "ca", "/CN=server-eku-only", "extendedKeyUsage = serverAuth")
     made.leaf("a", "ca", "/CN=a.test", "subjectAltName = DNS:a.test")
     made.leaf("b", "ca", "/CN=b.test", "subjectAltName = DNS:b.test")
@@ -87,7 +89,7 @@ def test_missing_certificate_is_400(loopback, pki, web, version):
     assert "httpRules" in refusals(edge)
 
 
-@pytest.mark.parametrize("client", ["client2", "past", "srveku"])
+@pytest.mark.parametrize("client", ["client2", "past", "future", "srveku"])
 def test_wrong_certificate_is_400_and_says_why(loopback, pki, web, client):
     """Acceptance 16."""
     edge = edge_for(loopback, pki, web, onClientAuthFailure="http400")

@@ -168,6 +168,7 @@ def test_a_bad_list_changes_nothing(servers):
 
 
 def test_plain_redis_cli_to_a_server_that_demands_certificates(servers):
+    """Acceptance 37."""
     pki, lab = servers.pki, servers
     lab.start("redis", [settings.program("redis-server"), "--port", "0", "--tls-port", str(REDIS),
                         "--bind", lab.other.v4, "--save", "",
@@ -183,6 +184,17 @@ def test_plain_redis_cli_to_a_server_that_demands_certificates(servers):
         return lab.web.run([settings.program("redis-cli"), "-h", lab.other.v4, "-p", str(REDIS),
                             "ping"], text=True)
 
+    def demand(what):
+        done = lab.web.run([settings.program("redis-cli"), "-h", lab.other.v4, "-p", str(REDIS),
+                            "config", "set", "tls-auth-clients", what], text=True)
+        assert done.stdout == "OK\n", done.stderr
+
     assert ping().stdout == "PONG\n"
-    change(agent, tls="simple")
-    assert "PONG" not in ping().stdout
+    change(agent, tls="simple")  # shows no certificate
+    refused = ping()
+    assert refused.returncode == 1 and "PONG" not in refused.stdout
+    for what in ("optional", "no"):
+        change(agent, tls="mutual")
+        demand(what)
+        change(agent, tls="simple")
+        assert ping().stdout == "PONG\n"

@@ -62,6 +62,19 @@ class Pki:
     def key(self, name):
         return self._dir / f"{name}.key"
 
+    def listed(self, *names):
+        """A list of certificates, as the configuration wants it."""
+        return [{"file": str(self.certificate(name))} for name in names]
+
+    def presented(self, name, **keys):
+        """An entry of `inbound.ports[].certificates`."""
+        return {"name": name, "certFile": str(self.certificate(name)),
+                "keyFile": str(self.key(name)), **keys}
+
+    def serial(self, name):
+        done = run("openssl", "x509", "-noout", "-serial", "-in", self.certificate(name))
+        return int(done.stdout.partition("=")[2], 16)
+
     @staticmethod
     def _openssl(*argv):
         done = run("openssl", *argv)
