@@ -137,20 +137,20 @@ enum socket_outcome socket_connect(const struct netaddr *to, int *fd, int *errnu
 }
 
 int socket_connect_error(int fd) {
+    struct sockaddr_storage sa;
+    socklen_t len = sizeof sa;
+    if (getpeername(fd, (struct sockaddr *)&sa, &len) == 0) {
+        return 0;
+    }
+    int unconnected = errno;
     int error = 0;
-    socklen_t len = sizeof error;
+    len = sizeof error;
     if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0) {
         return errno;
     }
     if (error != 0) {
         return error;
     }
-    struct sockaddr_storage sa;
-    len = sizeof sa;
-    if (getpeername(fd, (struct sockaddr *)&sa, &len) == 0) {
-        return 0;
-    }
-    int unconnected = errno;
     // SO_ERROR is cleared by reading it: only the state tells "not yet" from "failed before".
     struct tcp_info info = {0};
     len = sizeof info;

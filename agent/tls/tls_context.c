@@ -59,8 +59,9 @@ static const char ciphers_12[] = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128
                                  "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
                                  "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
 
-// Between sidecars, which both know it, the key exchange is a hybrid with Kyber. Of the servers that
-// `tls: mutual` calls hardly one knows that draft, and a key share of it costs a fifth of a handshake.
+// Between sidecars, which both know it, the key exchange is a hybrid with Kyber. Of the servers
+// that `tls: mutual` calls hardly one knows that draft, and its key share costs a fifth of a
+// handshake.
 static const char mesh_groups[] = "X25519Kyber:X25519:P-256";
 static const char foreign_groups[] = "X25519:P-256:P-384";
 

@@ -49,6 +49,7 @@ struct acceptor { // a listener as this worker sees it
     ev_io io;
     struct worker *worker;
     const struct listener *listener; // worker->listeners owns it
+    int budget;                      // connections to take in the next turn
 };
 
 struct worker_collect; // worker_collect.c

@@ -104,13 +104,19 @@ static bool accept_one(struct acceptor *acceptor, bool *more) {
 
 static void on_acceptable(struct ev_loop *loop UNUSED, ev_io *io, int events UNUSED) {
     struct acceptor *acceptor = io->data;
+    int budget = acceptor->budget;
     bool more = true;
-    for (int i = 0; more && i < ACCEPTS_PER_TURN; i++) {
+    int num = 0;
+    for (; more && num < budget; num++) {
         if (!accept_one(acceptor, &more)) {
             worker_accept_pause(acceptor->worker);
             return;
         }
     }
+    // Level-triggered: what is left announces itself again. A call that only hears "none" is saved
+    // where connections come one at a time.
+    int next = more ? 2 * budget : num - 1;
+    acceptor->budget = next < 1 ? 1 : next > ACCEPTS_PER_TURN ? ACCEPTS_PER_TURN : next;
 }
 
 void worker_accept_stop(struct worker *worker) {
@@ -134,6 +140,7 @@ static size_t count_slots(const struct worker *worker, const struct listener_set
 static void add_acceptor(struct worker *worker, const struct listener *listener, size_t slot) {
     struct acceptor *acceptor = &worker->acceptors[worker->num_acceptors++];
     acceptor->worker = worker;
+    acceptor->budget = 1;
     acceptor->listener = listener;
     ev_io_init(&acceptor->io, on_acceptable, listener_fd(listener, slot), EV_READ);
     acceptor->io.data = acceptor;
