@@ -70,8 +70,7 @@ static bool set_protocol(SSL_CTX *ctx, enum tls_use use) {
     if (!SSL_CTX_set_min_proto_version(ctx, min) ||
         !SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) ||
         !SSL_CTX_set_strict_cipher_list(ctx, ciphers_12) ||
-        !SSL_CTX_set1_groups_list(ctx,
-                                  use == TLS_MUTUAL_CLIENT ? foreign_groups : mesh_groups) ||
+        !SSL_CTX_set1_groups_list(ctx, use == TLS_MUTUAL_CLIENT ? foreign_groups : mesh_groups) ||
         !SSL_CTX_set_verify_algorithm_prefs(ctx, signature_prefs,
                                             sizeof(signature_prefs) / sizeof(signature_prefs[0]))) {
         return false;
