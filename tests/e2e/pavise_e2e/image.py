@@ -67,7 +67,7 @@ class Container:
         self.folder.mkdir()
         image.unpack(self.folder / "rootfs")
         inner = image.config["config"]
-        uid = int(inner["User"].split(":")[0])
+        uid = self.uid = int(inner["User"].split(":")[0])
         spec = {
             "ociVersion": "1.0.2",
             "process": {
