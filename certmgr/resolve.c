@@ -1,38 +1,44 @@
 #include "certmgr/resolve.h"
 
 #include <ares.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/time.h>
 
 #include "base/span.h"
 
-#define LOOK_MS 1000 // when c-ares names no time for its next retry
+#define LOOK_MS 1000        // when c-ares names no time for its next retry
+#define RESOLVE_TOGETHER 64 // names in one go
 
 struct lookup {
-    struct resolve_result result;
+    struct resolve_job *job;
+    int *num_left; // of all that were asked for together
     int status;
-    bool is_done;
 };
 
-static void take_nodes(struct lookup *lookup, const struct ares_addrinfo *info) {
+static void take_nodes(struct resolve_result *result, const struct ares_addrinfo *info) {
+    int least = INT_MAX;
     for (const struct ares_addrinfo_node *node = info->nodes;
-         node != NULL && lookup->result.num < RESOLVE_MAX; node = node->ai_next) {
+         node != NULL && result->num < RESOLVE_MAX; node = node->ai_next) {
         struct sockaddr_storage sa = {0};
         size_t len = (size_t)node->ai_addrlen;
         memcpy(&sa, node->ai_addr, len < sizeof(sa) ? len : sizeof(sa));
-        if (netaddr_from_sockaddr(&lookup->result.addr[lookup->result.num], &sa)) {
-            lookup->result.num++;
+        if (netaddr_from_sockaddr(&result->addr[result->num], &sa)) {
+            result->addr[result->num++].port = 0;
+            least = node->ai_ttl < least ? node->ai_ttl : least;
         }
     }
+    result->ttl_s = result->num == 0 || least < 0 ? 0 : least;
 }
 
 static void on_answer(void *arg, int status, int timeouts UNUSED, struct ares_addrinfo *info) {
     struct lookup *lookup = arg;
-    lookup->is_done = true;
     lookup->status = status;
     if (status == ARES_SUCCESS && info != NULL) {
-        take_nodes(lookup, info);
+        take_nodes(&lookup->job->result, info);
     }
+    (*lookup->num_left)--;
     ares_freeaddrinfo(info);
 }
 
@@ -77,47 +83,87 @@ static enum patience_outcome turn(ares_channel channel, const struct patience *p
     return outcome;
 }
 
-static bool judge(const struct lookup *lookup, const char *host, enum patience_outcome outcome,
-                  struct err *err) {
-    if (outcome == PATIENCE_CANCELLED) {
-        return ERR_SET(err, ERR_ENVIRONMENT, "stopped while looking up \"%s\"", host);
+static void judge(const struct lookup *lookup, enum patience_outcome outcome) {
+    struct resolve_job *job = lookup->job;
+    int status = lookup->status;
+    bool unanswered = status == ARES_ECANCELLED || status == ARES_EDESTRUCTION;
+    bool none = status == ARES_SUCCESS && job->result.num == 0;
+    job->outcome = status == ARES_SUCCESS && !none                              ? RESOLVE_FOUND
+                   : none || status == ARES_ENOTFOUND || status == ARES_ENODATA ? RESOLVE_ABSENT
+                                                                                : RESOLVE_FAILED;
+    if (unanswered && outcome == PATIENCE_CANCELLED) {
+        snprintf(job->why, sizeof(job->why), "stopped while looking up \"%.64s\"", job->host);
+    } else if (unanswered || status == ARES_ETIMEOUT) {
+        snprintf(job->why, sizeof(job->why), "no DNS server answers for \"%.64s\"", job->host);
+    } else if (none || status == ARES_ENODATA) {
+        snprintf(job->why, sizeof(job->why), "the host \"%.64s\" has no address", job->host);
+    } else if (job->outcome != RESOLVE_FOUND) {
+        snprintf(job->why, sizeof(job->why), "cannot find the host \"%.64s\": %s", job->host,
+                 ares_strerror(status));
     }
-    if (outcome == PATIENCE_TIMEOUT) {
-        return ERR_SET(err, ERR_ENVIRONMENT, "no DNS server answers for \"%s\"", host);
+}
+
+// Whatever is not answered when patience ends is called off, which answers it.
+static enum patience_outcome ask(ares_channel channel, struct lookup *lookups, int num,
+                                 const struct patience *patience) {
+    struct ares_addrinfo_hints hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    enum patience_outcome outcome = PATIENCE_READY;
+    int num_left = num;
+    for (int i = 0; i < num; i++) {
+        lookups[i].num_left = &num_left;
+        ares_getaddrinfo(channel, lookups[i].job->host, NULL, &hints, on_answer, &lookups[i]);
     }
-    if (lookup->status != ARES_SUCCESS) {
-        return ERR_SET(err, ERR_ENVIRONMENT, "cannot find the host \"%s\": %s", host,
-                       ares_strerror(lookup->status));
+    while (num_left > 0 && outcome == PATIENCE_READY) {
+        outcome = turn(channel, patience);
     }
-    return lookup->result.num > 0 ||
-           ERR_SET(err, ERR_ENVIRONMENT, "the host \"%s\" has no address", host);
+    ares_cancel(channel);
+    return outcome;
+}
+
+// At most RESOLVE_TOGETHER.
+static void look_up(struct resolve_job *jobs, size_t num, const struct patience *patience) {
+    struct lookup lookups[RESOLVE_TOGETHER] = {0};
+    enum patience_outcome outcome = PATIENCE_READY;
+    ares_channel channel;
+    int asked = 0;
+    for (size_t i = 0; i < num; i++) {
+        jobs[i].result = (struct resolve_result){0};
+        jobs[i].outcome = RESOLVE_FOUND;
+        jobs[i].why[0] = '\0';
+        if (netaddr_parse_ip(&jobs[i].result.addr[0], span_of_text(jobs[i].host), NULL)) {
+            jobs[i].result.num = 1;
+        } else {
+            lookups[asked++] = (struct lookup){.job = &jobs[i], .status = ARES_ECANCELLED};
+        }
+    }
+    int status = asked == 0 ? ARES_ECANCELLED : ares_init(&channel);
+    if (status == ARES_SUCCESS) {
+        outcome = ask(channel, lookups, asked, patience);
+        ares_destroy(channel);
+    }
+    for (int i = 0; i < asked; i++) {
+        lookups[i].status = status == ARES_SUCCESS ? lookups[i].status : status;
+        judge(&lookups[i], outcome);
+    }
+}
+
+void resolve_hosts(struct resolve_job *jobs, size_t num, const struct patience *patience) {
+    for (size_t at = 0; at < num; at += RESOLVE_TOGETHER) {
+        size_t left = num - at;
+        look_up(jobs + at, left < RESOLVE_TOGETHER ? left : RESOLVE_TOGETHER, patience);
+    }
 }
 
 bool resolve_host(const char *host, uint16_t port, const struct patience *patience,
                   struct resolve_result *out, struct err *err) {
-    struct lookup lookup = {.status = ARES_ECANCELLED};
-    if (netaddr_parse_ip(&lookup.result.addr[0], span_of_text(host), NULL)) {
-        lookup.result.num = 1;
-    } else {
-        ares_channel channel;
-        if (ares_init(&channel) != ARES_SUCCESS) {
-            return ERR_SET(err, ERR_ENVIRONMENT, "cannot start looking up \"%s\"", host);
-        }
-        struct ares_addrinfo_hints hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-        enum patience_outcome outcome = PATIENCE_READY;
-        ares_getaddrinfo(channel, host, NULL, &hints, on_answer, &lookup);
-        while (!lookup.is_done && outcome == PATIENCE_READY) {
-            outcome = turn(channel, patience);
-        }
-        bool ok = judge(&lookup, host, lookup.is_done ? PATIENCE_READY : outcome, err);
-        ares_destroy(channel); // calls on_answer if it has not been called
-        if (!ok) {
-            return false;
-        }
+    struct resolve_job job = {.host = host};
+    resolve_hosts(&job, 1, patience);
+    if (job.outcome != RESOLVE_FOUND) {
+        return ERR_SET(err, ERR_ENVIRONMENT, "%s", job.why);
     }
-    for (size_t i = 0; i < lookup.result.num; i++) {
-        lookup.result.addr[i].port = port;
+    for (size_t i = 0; i < job.result.num; i++) {
+        job.result.addr[i].port = port;
     }
-    *out = lookup.result;
+    *out = job.result;
     return true;
 }

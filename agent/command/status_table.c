@@ -109,6 +109,16 @@ static const struct table tables[] = {
       {"DETAIL", "detail", KIND_TEXT}}},
 };
 
+// Below the destinations: the host names of rules and listeners, where there are any.
+static const struct table host_table = {"hosts",
+                                        "hosts",
+                                        "",
+                                        {{"HOST", "host", KIND_TEXT},
+                                         {"STATE", "state", KIND_TEXT},
+                                         {"ADDRESSES", "addresses", KIND_TEXT},
+                                         {"NEXT LOOK-UP", "until", KIND_WHEN},
+                                         {"LAST ERROR", "lastError", KIND_TEXT}}};
+
 // Below the identities: what /identity says besides them.
 static const struct table chain_table = {"chain",
                                          "chain",
@@ -161,6 +171,14 @@ static void format_time(const char *text, enum kind kind, int64_t now_ms, char o
     }
 }
 
+static void format_list(const json_t *list, char out[CELL_MAX]) {
+    size_t len = 0;
+    for (size_t i = 0; json_is_string(json_array_get(list, i)) && len < CELL_MAX; i++) {
+        len += (size_t)snprintf(out + len, CELL_MAX - len, "%s%s", i == 0 ? "" : " ",
+                                json_string_value(json_array_get(list, i)));
+    }
+}
+
 static void format_cell(const json_t *value, enum kind kind, int64_t now_ms, char out[CELL_MAX]) {
     char shown[HUMAN_TEXT_MAX];
     out[0] = '\0';
@@ -173,6 +191,8 @@ static void format_cell(const json_t *value, enum kind kind, int64_t now_ms, cha
         (void)snprintf(out, CELL_MAX, "%s", human_bytes(bytes, shown));
     } else if (json_is_integer(value)) {
         (void)snprintf(out, CELL_MAX, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+    } else if (json_is_array(value)) {
+        format_list(value, out);
     } else if (json_is_boolean(value)) {
         (void)snprintf(out, CELL_MAX, "%s", json_is_true(value) ? "yes" : "no");
     }
@@ -318,10 +338,13 @@ bool status_table_render(const char *what, struct span json, int64_t now_ms, str
         if (strcmp(tables[i].what, what) != 0) {
             continue;
         }
+        bool has_hosts = json_array_size(json_object_get(document, "hosts")) > 0;
         bool is_identity = strcmp(what, "identity") == 0;
         bool fine = (!is_identity || render_identity(document, now_ms, out)) &&
                     render_rows(&tables[i], document, now_ms, out) &&
-                    (!is_identity || render_trust(document, now_ms, out));
+                    (!is_identity || render_trust(document, now_ms, out)) &&
+                    (!has_hosts || (buf_append_text(out, "\n") &&
+                                    render_rows(&host_table, document, now_ms, out)));
         return fine || ERR_NO_MEMORY(err, "printing");
     }
     return ERR_SET(err, ERR_USAGE, "there is no table of %s", what);

@@ -36,6 +36,9 @@ const struct inbound_port *config_inbound_port(const struct config *config, uint
 bool config_port_terminates(const struct inbound_port *port);
 // The rule's own lists judge the server, not the SPIFFE bundle.
 bool config_rule_has_own_tls(const struct outbound_rule *rule);
+// The outbound.listeners entry that listens at `listen`, or NULL.
+const struct outbound_listener *config_outbound_listener(const struct config *config,
+                                                         const struct netaddr *listen);
 bool port_list_contains(const struct port_list *list, uint16_t port);
 bool prefix_list_contains(const struct prefix_list *list, const struct netaddr *addr);
 // True when `port` is one the agent itself listens on: tunnel, redirect, status or health.

@@ -67,6 +67,14 @@ static json_t *render_ports(const void *field) {
     return json_sprintf("%u-%u", range.first, range.last);
 }
 
+static json_t *render_place(const void *field) {
+    char text[NETADDR_TEXT_MAX];
+    struct config_place place;
+    memcpy(&place, field, sizeof place);
+    return place.host == NULL ? json_string(netaddr_format(&place.addr, text))
+                              : json_sprintf("%s:%u", place.host, place.addr.port);
+}
+
 static json_t *render_scalar(const struct option_row *row, const void *field) {
     char text[NETADDR_TEXT_MAX];
     switch (row->type) {
@@ -81,6 +89,8 @@ static json_t *render_scalar(const struct option_row *row, const void *field) {
         return render_text(field);
     case OPTION_ADDRESS:
         return json_string(netaddr_format(field, text));
+    case OPTION_PLACE:
+        return render_place(field);
     case OPTION_PREFIX:
         return json_string(netaddr_prefix_format(field, text));
     case OPTION_PORTS:

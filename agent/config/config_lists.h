@@ -33,6 +33,12 @@ struct address_list {
     size_t num;
 };
 
+// Where to connect to: an address with its port, or a host name with one.
+struct config_place {
+    struct netaddr addr; // of a host only the port counts, and there is no family
+    char *host;          // NULL: it is an address
+};
+
 enum outbound_tls {
     OUTBOUND_MESH,
     OUTBOUND_MUTUAL,

@@ -67,6 +67,16 @@ bool config_rule_has_own_tls(const struct outbound_rule *rule) {
            (rule->tls == OUTBOUND_MUTUAL && (rule->server_certs.num > 0 || !rule->verify));
 }
 
+const struct outbound_listener *config_outbound_listener(const struct config *config,
+                                                         const struct netaddr *listen) {
+    for (size_t i = 0; i < config->outbound.num_listeners; i++) {
+        if (netaddr_equal(&config->outbound.listeners[i].listen, listen)) {
+            return &config->outbound.listeners[i];
+        }
+    }
+    return NULL;
+}
+
 bool port_list_contains(const struct port_list *list, uint16_t port) {
     for (size_t i = 0; i < list->num; i++) {
         if (port >= list->items[i].first && port <= list->items[i].last) {

@@ -64,6 +64,8 @@ static bool print_form(const struct option_row *row, struct buf *out) {
         return print_duration(row, out);
     case OPTION_TEXT:
         return buf_append_text(out, "text");
+    case OPTION_PLACE:
+        return buf_append_text(out, "address or `HOST:PORT`");
     case OPTION_ADDRESS:
         return buf_append_text(out, row->is_list ? "addresses" : "address");
     case OPTION_PREFIX:

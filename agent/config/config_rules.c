@@ -62,10 +62,11 @@ static void check_outbound_listeners(const struct scene *scene) {
         if (item->is_bad) {
             continue;
         }
-        if (netaddr_is_any(&listener->destination)) {
+        const struct config_place *to = &listener->destination;
+        if (to->host == NULL && netaddr_is_any(&to->addr)) {
             report_add(scene->report, REPORT_ERROR, place_in(item, "destination"),
                        "destination: connections cannot go to the unspecified address");
-        } else if (config_is_own_listener(scene->config, &listener->destination)) {
+        } else if (to->host == NULL && config_is_own_listener(scene->config, &to->addr)) {
             report_add(scene->report, REPORT_ERROR, place_in(item, "destination"),
                        "destination: this is one of the agent's own listeners, a loop");
         }
@@ -91,7 +92,7 @@ static void check_destinations(const struct scene *scene) {
             continue;
         }
         outbound_rules_check(rule, item, scene->report);
-        if (catch_all_line == 0 && !rule->has_networks && !rule->has_ports) {
+        if (catch_all_line == 0 && !rule->has_hosts && !rule->has_networks && !rule->has_ports) {
             catch_all_line = rule->line;
         }
     }

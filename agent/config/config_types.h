@@ -15,7 +15,8 @@
 #include "base/netaddr.h"
 
 struct outbound_rule {
-    char *name; // never NULL: "destinations[2]" when not set
+    char *name;               // never NULL: "destinations[2]" when not set
+    struct string_list hosts; // DNS names: the addresses that they have at the moment
     struct prefix_list networks;
     struct port_list ports;
     struct string_list peers; // SPIFFE patterns; empty: any identity of the own trust domain
@@ -25,6 +26,7 @@ struct outbound_rule {
     enum outbound_tls tls;
     enum tls_version min_version; // never UNSAID; a mesh tunnel is TLS 1.3 anyway
     unsigned line;
+    bool has_hosts;
     bool has_networks;
     bool has_ports;
     bool has_server_certs;
@@ -33,7 +35,7 @@ struct outbound_rule {
 
 struct outbound_listener {
     struct netaddr listen;
-    struct netaddr destination;
+    struct config_place destination;
 };
 
 struct config_outbound {

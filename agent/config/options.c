@@ -4,6 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "agent/config/config_lists.h"
+
 #define KEY_MAX 40 // no key of the table is longer
 
 const struct option_row *options_find(const struct option_section *section, const char *key) {
@@ -85,17 +87,23 @@ bool options_is_set(const struct option_row *row, const void *object) {
     return text != NULL;
 }
 
+// What a value owns besides its own bytes.
+static void fini_value(const struct option_row *row, void *value) {
+    if (row->type == OPTION_SECTION) {
+        options_fini(row->section, value);
+    } else if (row->type == OPTION_TEXT) {
+        free(*(char **)value);
+    } else if (row->type == OPTION_PLACE) {
+        free(((struct config_place *)value)->host);
+    }
+}
+
 static void fini_list(const struct option_row *row, void *object) {
     char *items = NULL;
     memcpy(&items, options_field(row, object), sizeof items);
     size_t num = options_list_num(row, object);
     for (size_t i = 0; i < num; i++) {
-        char *item = items + i * row->size;
-        if (row->type == OPTION_SECTION) {
-            options_fini(row->section, item);
-        } else if (row->type == OPTION_TEXT) {
-            free(*(char **)(void *)item);
-        }
+        fini_value(row, items + i * row->size);
     }
     free(items);
     memset(options_field(row, object), 0, sizeof items);
@@ -108,11 +116,9 @@ void options_fini(const struct option_section *section, void *object) {
             fini_list(row, object);
         } else if (row->type == OPTION_SECTION) {
             options_fini(row->section, object);
-        } else if (row->type == OPTION_TEXT) {
-            char *text = NULL;
-            memcpy(&text, options_field(row, object), sizeof text);
-            free(text);
-            memset(options_field(row, object), 0, sizeof text);
+        } else if (row->type == OPTION_TEXT || row->type == OPTION_PLACE) {
+            fini_value(row, options_field(row, object));
+            memset(options_field(row, object), 0, row->size);
         }
     }
 }

@@ -19,6 +19,7 @@ enum option_type {
     OPTION_DURATION, // int64_t milliseconds
     OPTION_TEXT,     // char *
     OPTION_ADDRESS,  // struct netaddr, with its port
+    OPTION_PLACE,    // struct config_place
     OPTION_PREFIX,   // struct netaddr_prefix
     OPTION_PORTS,    // struct port_range
     OPTION_SECTION,  // a mapping; in a list, one object per item, else the same object

@@ -12,10 +12,11 @@ static const struct option_row outbound_listener_rows[] = {
      .is_required = true,
      .meaning = "Where the application connects to."},
     {.key = "destination",
-     ADDRESS,
+     PLACE,
      VALUE(struct outbound_listener, destination),
      .is_required = true,
-     .meaning = "Where its connections go, as if it had dialled that."},
+     .meaning = "Where its connections go, as if it had dialled that; of a host name the addresses "
+                "are tried in turn."},
     END};
 static const struct option_section outbound_listener_section = {.rows = outbound_listener_rows};
 
@@ -55,8 +56,12 @@ static const struct option_section mesh_section = {.rows = mesh_rows};
 
 static const struct option_row match_rows[] = {
     {.key = "hosts",
-     .type = OPTION_NOT_YET,
-     .meaning = "host names in rules are not supported yet"},
+     TEXT(text_checks_dns_name, "DNS names"),
+     LIST(struct outbound_rule, hosts.items, hosts.num, ITEMS_MAX),
+     HAS(struct outbound_rule, has_hosts),
+     .meaning = "Destination addresses by name, looked up again as their TTL says; absent: any. "
+                "Until DNS has answered, connections that the rule might be for wait, then are "
+                "refused."},
     {.key = "networks",
      PREFIXES,
      LIST(struct outbound_rule, networks.items, networks.num, ITEMS_MAX),
@@ -97,8 +102,10 @@ static const struct option_row destination_rows[] = {
      TEXT(text_checks_dns_name, "DNS name"),
      .can_be_off = true,
      VALUE(struct outbound_rule, server_name),
-     .meaning = "With `tls: mutual` and `tls: simple`: the name to send and to verify; with "
-                "`peers`, both must hold. Absent: `simple` verifies the address that was dialled."},
+     .meaning =
+         "With `tls: mutual` and `tls: simple`: the name to send and to verify; with "
+         "`peers`, both must hold. Absent: where the server is not verified by SPIFFE ID, the "
+         "host of `match` or of the listener, or the address that was dialled."},
     {.key = "verify",
      .type = OPTION_BOOL,
      VALUE(struct outbound_rule, verify),

@@ -24,6 +24,7 @@
 #define HAS(T, member) .has_offset = offsetof(T, member)
 
 #define ADDRESS .type = OPTION_ADDRESS
+#define PLACE .type = OPTION_PLACE
 #define PREFIXES .type = OPTION_PREFIX
 #define PORTS .type = OPTION_PORTS, .min = 1, .max = PORT_MAX
 #define PORT .type = OPTION_NUMBER, .min = 1, .max = PORT_MAX

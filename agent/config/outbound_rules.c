@@ -76,7 +76,8 @@ void outbound_rules_check(const struct outbound_rule *rule, const struct yaml_tr
         check_servers_keys(&scene);
     }
     edge_rules_check_refs(&rule->server_certs, yaml_tree_find(item, "serverCerts"), report);
-    if ((rule->has_networks && rule->networks.num == 0) ||
+    if ((rule->has_hosts && rule->hosts.num == 0) ||
+        (rule->has_networks && rule->networks.num == 0) ||
         (rule->has_ports && rule->ports.num == 0)) {
         report_add(report, REPORT_WARNING, place_of(&scene, "match", false),
                    "match: an empty list matches nothing, so this rule never applies");

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/config/config_lists.h"
+#include "agent/config/text_checks.h"
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/clock.h"
@@ -215,6 +216,38 @@ static bool read_address(const struct reading *reading, void *field) {
     return true;
 }
 
+static bool parse_place(struct span text, struct config_place *out, struct span *host) {
+    const uint8_t *colon = text.len == 0 ? NULL : memrchr(text.ptr, ':', text.len);
+    int64_t port = 0;
+    if (colon == NULL) {
+        return false;
+    }
+    *host = span_of(text.ptr, (size_t)(colon - text.ptr));
+    if (!text_checks_dns_name(*host, NULL) ||
+        !parse_number(span_after(text, host->len + 1), &port) || port < 1 || port > UINT16_MAX) {
+        return false;
+    }
+    out->addr.port = (uint16_t)port;
+    return true;
+}
+
+static bool read_place(const struct reading *reading, void *field) {
+    struct config_place value = {0};
+    struct span host = {0};
+    struct err err = {0};
+    if (parse_place(text_of(reading), &value, &host)) {
+        value.host = strndup((const char *)host.ptr, host.len);
+        if (value.host == NULL) {
+            reading->report->out_of_memory = true;
+            return false;
+        }
+    } else if (!netaddr_parse(&value.addr, text_of(reading), &err)) {
+        return refuse(reading, err.msg);
+    }
+    memcpy(field, &value, sizeof value);
+    return true;
+}
+
 static bool read_prefix(const struct reading *reading, void *field) {
     struct netaddr_prefix value;
     struct err err = {0};
@@ -261,6 +294,8 @@ bool values_read(const struct option_row *row, const struct yaml_tree_node *node
         return read_text(&reading, field);
     case OPTION_ADDRESS:
         return read_address(&reading, field);
+    case OPTION_PLACE:
+        return read_place(&reading, field);
     case OPTION_PREFIX:
         return read_prefix(&reading, field);
     case OPTION_PORTS:

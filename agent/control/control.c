@@ -19,7 +19,8 @@ static struct worker_orders *new_orders(struct control *control) {
         return NULL;
     }
     enum identity_state state = identity_store_state(control->store, clock_wall_s());
-    orders->snapshot = snapshot_new(control->config, control->context, state, control->edges);
+    orders->snapshot = snapshot_new(control->config, control->context, state, control->edges,
+                                    control_hosts_table(control));
     if (orders->snapshot == NULL) {
         return NULL;
     }
@@ -250,8 +251,9 @@ static bool start(struct control *control, struct err *err) {
                                           err);
     return control->listeners != NULL && control_status_start(control, err) &&
            control_sockets_settle(control, err) && control_state_start(control, err) &&
-           control_sandbox_start(control, err) && control_trust_start(control, err) &&
-           control_identity_start(control, err) && start_workers(control, err);
+           control_sandbox_start(control, err) && control_hosts_start(control, err) &&
+           control_trust_start(control, err) && control_identity_start(control, err) &&
+           start_workers(control, err);
 }
 
 struct control *control_new(const char *config_path, struct err *err) {
@@ -292,6 +294,7 @@ void control_free(struct control *control) {
         worker_stop(control->workers[i]);
     }
     free(control->workers);
+    control_hosts_free(control->hosts);
     control_trust_stop(control);
     control_identity_stop(control);
     control_state_stop(control);

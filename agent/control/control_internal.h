@@ -5,6 +5,7 @@
 #include <ev.h>
 
 #include "agent/control/control.h"
+#include "agent/control/control_hosts.h"
 #include "agent/control/notify.h"
 #include "agent/net/handed.h"
 #include "agent/sandbox/sandbox.h"
@@ -37,7 +38,9 @@ struct control {
     struct ev_loop *loop;
     char *config_path;
     struct config *config;
-    struct edge_set *edges; // of `config`
+    struct edge_set *edges;      // of `config`
+    struct control_hosts *hosts; // never NULL once it has started
+    ev_async hosts_wake;         // its resolver has a table
     struct reload_view reload;
     struct sandbox *sandbox;     // that the process is in
     struct intake *intake;       // the identity source that runs

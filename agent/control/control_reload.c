@@ -32,11 +32,13 @@ struct next {
     struct config *config;
     struct edge_set *edges;
     struct listener_set *listeners;
+    struct control_hosts *hosts;
     struct tls_context *context; // NULL without an identity
 };
 
 static void next_free(struct next *next) {
     tls_context_unref(next->context);
+    control_hosts_free(next->hosts);
     listener_set_unref(next->listeners);
     edge_set_unref(next->edges);
     config_unref(next->config);
@@ -75,7 +77,8 @@ static bool prepare(struct control *control, struct next *next, struct err *err)
                                                                 .inbound = true,
                                                                 .old = control->listeners},
                                        err);
-    return next->listeners != NULL && prepare_context(control, next, err) &&
+    next->hosts = control_hosts_prepare(control, next->config, err);
+    return next->listeners != NULL && next->hosts != NULL && prepare_context(control, next, err) &&
            control_state_check(next->config, err) && prepare_ports_and_source(control, next, err);
 }
 
@@ -90,6 +93,8 @@ static void swap(struct control *control, struct next *next) {
     control->edges = next->edges;
     control->listeners = next->listeners;
     control->context = next->context;
+    control_hosts_swap(control, &next->hosts);
+    old.hosts = next->hosts;
     *next = old;
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "agent/control/control_parts_internal.h"
+#include "agent/names/host_table.h"
 #include "base/clock.h"
 #include "base/text.h"
 
@@ -22,6 +23,7 @@ static void collect(void *arg, unsigned parts, struct view *out) {
     }
     if ((parts & VIEW_DESTINATIONS) != 0) {
         destinations_render(control->shared.destinations, out, clock_wall_ms());
+        host_table_render(control_hosts_table(control), out);
     }
     if ((parts & VIEW_REFUSALS) != 0) {
         refusals_render(control->shared.refusals, out);
@@ -33,6 +35,10 @@ static void sum_counters(void *arg, struct counter_sums *out) {
     for (unsigned i = 0; i < control->num_workers; i++) {
         counters_sum(out, &control->workers[i]->counters);
     }
+    const struct host_table *hosts = control_hosts_table(control);
+    out->metrics[METRIC_HOST_FOUND] += hosts == NULL ? 0 : hosts->num_found;
+    out->metrics[METRIC_HOST_ABSENT] += hosts == NULL ? 0 : hosts->num_absent;
+    out->metrics[METRIC_HOST_FAILED] += hosts == NULL ? 0 : hosts->num_failed;
 }
 
 static void view_identity(void *arg, struct identity_view *out) {

@@ -35,6 +35,7 @@ VIEW_ADD(connection, connections)
 VIEW_ADD(tunnel, tunnels)
 VIEW_ADD(listener, listeners)
 VIEW_ADD(destination, destinations)
+VIEW_ADD(host, hosts)
 VIEW_ADD(refusal, refusals)
 
 void view_fini(struct view *view) {
@@ -45,6 +46,7 @@ void view_fini(struct view *view) {
     free(view->tunnels);
     free(view->listeners);
     free(view->destinations);
+    free(view->hosts);
     free(view->refusals);
     *view = (struct view){0};
 }

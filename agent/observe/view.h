@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/observe/host_view.h"
 #include "agent/observe/observe.h"
 #include "base/netaddr.h"
 #include "certmgr/svid.h"
@@ -61,6 +62,7 @@ struct listener_view {
     const char *kind; // "outbound", "explicit", "inbound", "tunnel", "port", "status", "health"
     struct netaddr address;
     struct netaddr destination; // of explicit ones, else NETADDR_NONE
+    char host[256];             // of explicit ones that lead to one; then only the port counts
     const char *mode;           // "", "strict", "permissive", "disabled", "tunnelOnly"
     bool accepting;
 };
@@ -95,6 +97,8 @@ struct view { // growing arrays; view_fini frees them
     size_t num_listeners, cap_listeners;
     struct destination_view *destinations;
     size_t num_destinations, cap_destinations;
+    struct host_view *hosts;
+    size_t num_hosts, cap_hosts;
     struct refusal_view *refusals; // newest first
     size_t num_refusals, cap_refusals;
     unsigned workers_missing; // workers that did not answer in time
@@ -106,6 +110,7 @@ struct connection_view *view_add_connection(struct view *view);
 struct tunnel_view *view_add_tunnel(struct view *view);
 struct listener_view *view_add_listener(struct view *view);
 struct destination_view *view_add_destination(struct view *view);
+struct host_view *view_add_host(struct view *view);
 struct refusal_view *view_add_refusal(struct view *view);
 
 #endif

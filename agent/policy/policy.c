@@ -1,8 +1,33 @@
 #include "agent/policy/policy.h"
 
-static bool rule_matches(const struct outbound_rule *rule, const struct netaddr *destination) {
-    return (!rule->has_networks || prefix_list_contains(&rule->networks, destination)) &&
-           (!rule->has_ports || port_list_contains(&rule->ports, destination->port));
+#include <strings.h>
+
+enum match { MATCH_NO, MATCH_YES, MATCH_UNKNOWN };
+
+// Whether the destination is an address of one of the rule's hosts; `*host` is which. While DNS has
+// not answered for one of them, nobody knows that it is of none.
+static enum match match_hosts(const struct string_list *names, const struct host_table *hosts,
+                              const struct outbound_target *target, const char **host) {
+    enum match match = MATCH_NO;
+    for (size_t i = 0; i < names->num; i++) {
+        const struct host_entry *entry = host_table_find(hosts, names->items[i]);
+        bool same = target->host != NULL && strcasecmp(target->host, names->items[i]) == 0;
+        if (same || (entry != NULL && host_entry_has(entry, target->addr))) {
+            *host = names->items[i];
+            return MATCH_YES;
+        }
+        match = entry == NULL || !entry->is_known ? MATCH_UNKNOWN : match;
+    }
+    return match;
+}
+
+static enum match match_rule(const struct outbound_rule *rule, const struct host_table *hosts,
+                             const struct outbound_target *target, const char **host) {
+    bool others = (!rule->has_networks || prefix_list_contains(&rule->networks, target->addr)) &&
+                  (!rule->has_ports || port_list_contains(&rule->ports, target->addr->port));
+    return !others            ? MATCH_NO
+           : !rule->has_hosts ? MATCH_YES
+                              : match_hosts(&rule->hosts, hosts, target, host);
 }
 
 static enum outbound_action action_of(const struct outbound_rule *rule) {
@@ -37,22 +62,28 @@ static struct outbound_decision decide_by_rule(const struct config *config,
 }
 
 struct outbound_decision policy_outbound_decide(const struct config *config,
-                                                const struct netaddr *destination,
-                                                bool redirected) {
+                                                const struct host_table *hosts,
+                                                const struct outbound_target *target) {
     const struct config_outbound *outbound = &config->outbound;
-    struct outbound_decision decision = {.peers = &outbound->mesh_peers};
+    struct outbound_decision decision = {.peers = &outbound->mesh_peers, .host = target->host};
     // The unspecified address reaches this host itself.
-    if (netaddr_is_any(destination) || config_is_own_listener(config, destination) ||
-        (redirected && netaddr_is_loopback(destination))) {
+    if (netaddr_is_any(target->addr) || config_is_own_listener(config, target->addr) ||
+        (target->redirected && netaddr_is_loopback(target->addr))) {
         decision.action = OUTBOUND_REFUSE_OWN;
         return decision;
     }
     for (size_t i = 0; i < outbound->num_rules; i++) {
-        if (rule_matches(&outbound->rules[i], destination)) {
-            return decide_by_rule(config, &outbound->rules[i]);
+        const struct outbound_rule *rule = &outbound->rules[i];
+        const char *host = target->host;
+        enum match match = match_rule(rule, hosts, target, &host);
+        if (match != MATCH_NO) {
+            decision = decide_by_rule(config, rule);
+            decision.host = host;
+            decision.action = match == MATCH_YES ? decision.action : OUTBOUND_UNRESOLVED;
+            return decision;
         }
     }
-    bool may_be_mesh = prefix_list_contains(&outbound->mesh_networks, destination);
+    bool may_be_mesh = prefix_list_contains(&outbound->mesh_networks, target->addr);
     decision.action = may_be_mesh ? OUTBOUND_TRY_MESH : OUTBOUND_PLAIN;
     return decision;
 }

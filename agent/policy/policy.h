@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "agent/config/config.h"
+#include "agent/names/host_table.h"
 #include "base/netaddr.h"
 #include "certmgr/spiffe_id.h"
 
@@ -17,18 +18,28 @@ enum outbound_action {
     OUTBOUND_PLAIN,      // passthrough
     OUTBOUND_REFUSE,     // a rule says deny
     OUTBOUND_REFUSE_OWN, // the destination is one of our own listeners: a loop
+    OUTBOUND_UNRESOLVED, // the rule is for host names that DNS has not answered for yet
 };
 
 struct outbound_decision {
     enum outbound_action action;
     const struct outbound_rule *rule; // NULL: no rule, the defaults decided; borrowed
+    const char *host;                 // that the destination is one of, as far as is known; or NULL
     const struct string_list *peers;  // acceptable SPIFFE patterns; empty: own trust domain
 };
 
-// `redirected`: the destination came from SO_ORIGINAL_DST, where loopback addresses are refused;
-// an explicit listener may name them.
+struct outbound_target {
+    const struct netaddr *addr;
+    const char *host; // that it is known to be an address of; NULL: none
+    // It came from SO_ORIGINAL_DST, where loopback addresses are refused; an explicit listener may
+    // name them.
+    bool redirected;
+};
+
+// `hosts` may be NULL: then no name is known.
 struct outbound_decision policy_outbound_decide(const struct config *config,
-                                                const struct netaddr *destination, bool redirected);
+                                                const struct host_table *hosts,
+                                                const struct outbound_target *target);
 
 // True when `id` is acceptable for `peers`: a pattern matches, or the list is empty and the trust
 // domain is `own_trust_domain`.

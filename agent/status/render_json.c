@@ -4,46 +4,9 @@
 
 #include <jansson.h>
 
-#include "agent/status/escape.h"
+#include "agent/status/json_internal.h"
 #include "base/clock.h"
 #include "certmgr/identity.h"
-
-// An object under construction. A value that could not be made fails the whole document: a key
-// that is silently missing would be read as an answer.
-struct object {
-    json_t *json;
-    bool fine;
-};
-
-static struct object object_begin(void) {
-    json_t *json = json_object();
-    return (struct object){.json = json, .fine = json != NULL};
-}
-
-// Steals `value`; NULL fails the object.
-static void put(struct object *o, const char *key, json_t *value) {
-    o->fine &= json_object_set_new(o->json, key, value) == 0;
-}
-
-// The finished object, or NULL.
-static json_t *object_end(struct object *o) {
-    if (!o->fine) {
-        json_decref(o->json);
-        return NULL;
-    }
-    return o->json;
-}
-
-static json_t *text(const char *value) {
-    struct buf clean = {0};
-    json_t *json = NULL;
-    if (escape_plain(&clean, value)) {
-        struct span bytes = buf_span(&clean);
-        json = json_stringn(bytes.len == 0 ? "" : (const char *)bytes.ptr, bytes.len);
-    }
-    buf_fini(&clean);
-    return json;
-}
 
 static json_t *span_text(struct span value) {
     struct buf copy = {0};
@@ -134,12 +97,17 @@ static json_t *tunnel(const struct view *view, size_t i) {
     return object_end(&o);
 }
 
+static json_t *listener_destination(const struct listener_view *l) {
+    return l->host[0] == '\0' ? address(&l->destination)
+                              : json_sprintf("%s:%u", l->host, l->destination.port);
+}
+
 static json_t *listener(const struct view *view, size_t i) {
     const struct listener_view *l = &view->listeners[i];
     struct object o = object_begin();
     put(&o, "kind", text(l->kind));
     put(&o, "address", address(&l->address));
-    put(&o, "destination", address(&l->destination));
+    put(&o, "destination", listener_destination(l));
     put(&o, "mode", text_or_null(l->mode == NULL ? "" : l->mode));
     put(&o, "accepting", json_boolean(l->accepting));
     return object_end(&o);
@@ -154,6 +122,26 @@ static json_t *destination(const struct view *view, size_t i) {
     put(&o, "since", time_ms(d->since_ms));
     put(&o, "until", time_ms(d->until_ms));
     put(&o, "lastError", text_or_null(d->last_error));
+    return object_end(&o);
+}
+
+static json_t *host_addresses(const struct host_view *h) {
+    json_t *list = json_array();
+    bool fine = list != NULL;
+    for (size_t i = 0; fine && i < h->num_addresses; i++) {
+        fine = json_array_append_new(list, address(&h->addresses[i])) == 0;
+    }
+    return fine ? list : (json_decref(list), NULL);
+}
+
+static json_t *host(const struct view *view, size_t i) {
+    const struct host_view *h = &view->hosts[i];
+    struct object o = object_begin();
+    put(&o, "host", text(h->name));
+    put(&o, "state", text(h->state));
+    put(&o, "addresses", host_addresses(h));
+    put(&o, "until", time_ms(h->until_ms));
+    put(&o, "lastError", text_or_null(h->last_error));
     return object_end(&o);
 }
 
@@ -184,19 +172,28 @@ static bool dump(struct buf *out, json_t *json) {
 
 typedef json_t *row_fn(const struct view *view, size_t i);
 
+static void put_rows(struct object *o, const struct view *view, const char *key, size_t num,
+                     row_fn *row) {
+    json_t *rows = json_array();
+    for (size_t i = 0; i < num && i < RENDER_JSON_ROWS_MAX; i++) {
+        o->fine = json_array_append_new(rows, row(view, i)) == 0 && o->fine;
+    }
+    put(o, key, rows);
+}
+
 // {"KEY": [rows], "total": N, "truncated": bool, "workersMissing": N}
+static struct object list_begin(const struct view *view, const char *key, size_t num, row_fn *row) {
+    struct object o = object_begin();
+    put_rows(&o, view, key, num, row);
+    put(&o, "total", number(num));
+    put(&o, "truncated", json_boolean(num > RENDER_JSON_ROWS_MAX));
+    put(&o, "workersMissing", number(view->workers_missing));
+    return o;
+}
+
 static bool render_list(struct buf *out, const struct view *view, const char *key, size_t num,
                         row_fn *row) {
-    size_t shown = num < RENDER_JSON_ROWS_MAX ? num : RENDER_JSON_ROWS_MAX;
-    struct object o = object_begin();
-    json_t *rows = json_array();
-    for (size_t i = 0; i < shown; i++) {
-        o.fine = json_array_append_new(rows, row(view, i)) == 0 && o.fine;
-    }
-    put(&o, key, rows);
-    put(&o, "total", number(num));
-    put(&o, "truncated", json_boolean(shown < num));
-    put(&o, "workersMissing", number(view->workers_missing));
+    struct object o = list_begin(view, key, num, row);
     return dump(out, object_end(&o));
 }
 
@@ -213,7 +210,9 @@ bool render_json_listeners(struct buf *out, const struct view *view) {
 }
 
 bool render_json_destinations(struct buf *out, const struct view *view) {
-    return render_list(out, view, "destinations", view->num_destinations, destination);
+    struct object o = list_begin(view, "destinations", view->num_destinations, destination);
+    put_rows(&o, view, "hosts", view->num_hosts, host);
+    return dump(out, object_end(&o));
 }
 
 bool render_json_refusals(struct buf *out, const struct view *view) {

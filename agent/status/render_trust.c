@@ -5,43 +5,8 @@
 
 #include <jansson.h>
 
-#include "agent/status/escape.h"
+#include "agent/status/json_internal.h"
 #include "base/clock.h"
-
-// An object under construction; a value that could not be made fails it.
-struct object {
-    json_t *json;
-    bool fine;
-};
-
-static struct object object_begin(void) {
-    struct object o = {.json = json_object()};
-    o.fine = o.json != NULL;
-    return o;
-}
-
-static void put(struct object *o, const char *key, json_t *value) {
-    o->fine = json_object_set_new(o->json, key, value) == 0 && o->fine;
-}
-
-static json_t *object_end(struct object *o) {
-    if (!o->fine) {
-        json_decref(o->json);
-        return NULL;
-    }
-    return o->json;
-}
-
-static json_t *text(const char *value) {
-    struct buf clean = {0};
-    json_t *json = NULL;
-    if (escape_plain(&clean, value)) {
-        struct span bytes = buf_span(&clean);
-        json = json_stringn(bytes.len == 0 ? "" : (const char *)bytes.ptr, bytes.len);
-    }
-    buf_fini(&clean);
-    return json;
-}
 
 static json_t *time_ms(int64_t wall_ms) {
     char out[CLOCK_TEXT_MAX];

@@ -20,13 +20,14 @@
 
 struct app_session {
     const struct edge_app *app;
-    struct netaddr addr; // to verify by; without a family: none
+    const char *server_name; // to verify by; NULL: by address
+    struct netaddr addr;     // without a family: none
     enum verify_result result;
     struct err why; // empty: we have not refused
 };
 
 static bool is_named(const struct app_session *session, const X509 *cert) {
-    const char *name = session->app->server_name;
+    const char *name = session->server_name;
     return name != NULL ? leaf_rules_has_dns_name(cert, span_of_text(name))
                         : leaf_rules_has_address(cert, &session->addr);
 }
@@ -42,8 +43,8 @@ static enum verify_result check_name(struct app_session *session, CRYPTO_BUFFER 
         return VERIFY_OK;
     }
     (void)ERR_SET(&session->why, ERR_INPUT, "the certificate of %s is not for \"%s\"", app->whom,
-                  app->server_name != NULL ? app->server_name
-                                           : netaddr_format_ip(&session->addr, text));
+                  session->server_name != NULL ? session->server_name
+                                               : netaddr_format_ip(&session->addr, text));
     return VERIFY_WRONG_NAME;
 }
 
@@ -131,7 +132,7 @@ static bool offer_alpn(SSL *ssl, struct span alpn) {
     return SSL_set_alpn_protos(ssl, list, (unsigned)alpn.len + 1) == 0; // zero is success
 }
 
-static bool set_up(SSL *ssl, const struct edge_app *app, const struct edge_app_how *how) {
+static bool set_up(SSL *ssl, const char *server_name, const struct edge_app_how *how) {
     SSL_set_connect_state(ssl);
     if (how->identity != NULL) {
         size_t num = 0;
@@ -142,7 +143,7 @@ static bool set_up(SSL *ssl, const struct edge_app *app, const struct edge_app_h
         }
     }
     return offer_alpn(ssl, how->alpn) &&
-           (app->server_name == NULL || SSL_set_tlsext_host_name(ssl, app->server_name));
+           (server_name == NULL || SSL_set_tlsext_host_name(ssl, server_name));
 }
 
 struct tls_stream *edge_app_connect(const struct edge_app *app, const struct edge_app_how *how) {
@@ -151,6 +152,7 @@ struct tls_stream *edge_app_connect(const struct edge_app *app, const struct edg
         return NULL;
     }
     session->app = app;
+    session->server_name = app->server_name != NULL ? app->server_name : how->host;
     session->addr = how->addr == NULL ? (struct netaddr){0} : *how->addr;
     struct tls_foreign foreign = {.ssl = SSL_new(app->ssl),
                                   .arg = session,
@@ -159,7 +161,7 @@ struct tls_stream *edge_app_connect(const struct edge_app *app, const struct edg
                                   .result = result,
                                   .free = free};
     if (foreign.ssl == NULL || !SSL_set_app_data(foreign.ssl, session) ||
-        !set_up(foreign.ssl, app, how)) {
+        !set_up(foreign.ssl, session->server_name, how)) {
         ERR_clear_error();
         SSL_free(foreign.ssl);
         free(session);

@@ -29,9 +29,12 @@ bool edge_app_finish(struct edge_app *app, const char *ciphers, struct err *err)
 void edge_app_fini(struct edge_app *app);
 
 struct edge_app_how {
-    struct identity *identity;  // shown when the server asks; NULL: none is
-    struct span alpn;           // what the client agreed on with us; empty: nothing
-    const struct netaddr *addr; // verified where the app has no server_name; NULL: no address is
+    struct identity *identity; // shown when the server asks; NULL: none is
+    struct span alpn;          // what the client agreed on with us; empty: nothing
+    // Where the app has no server_name: the name that is sent and verified, else the address that
+    // is verified.
+    const char *host;
+    const struct netaddr *addr;
 };
 // A stream that connects. NULL when memory is short.
 struct tls_stream *edge_app_connect(const struct edge_app *app,

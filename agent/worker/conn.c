@@ -44,6 +44,8 @@ static void on_timer(struct ev_loop *loop UNUSED, ev_timer *timer, int events UN
     const struct state_info *state = &STATES[conn->state];
     if (conn->state == CONN_DIAL) {
         conn_on_dial_timeout(conn);
+    } else if (conn->state == CONN_RESOLVE) {
+        conn_on_resolve_timeout(conn);
     } else if (conn->state == CONN_SNIFF) {
         conn_on_sniff_timeout(conn);
     } else if (conn->state == CONN_LINGER) {
@@ -112,6 +114,7 @@ void conn_wake(void *arg) {
 static enum conn_state step_once(struct conn *conn) {
     switch (conn->state) {
     case CONN_NEW:
+    case CONN_RESOLVE:
         return conn_decide(conn);
     case CONN_TUNNEL:
         return conn_step_tunnel(conn);
@@ -298,8 +301,13 @@ static bool has_name_of(const struct conn *conn, const struct outbound_rule *rul
 }
 
 static bool is_still_accepted(const struct conn *conn, const struct snapshot *snapshot) {
+    struct outbound_target target = {
+        .addr = &conn->destination, .host = conn->decision.host, .redirected = conn->redirected};
     struct outbound_decision now =
-        policy_outbound_decide(snapshot->config, &conn->destination, conn->redirected);
+        policy_outbound_decide(snapshot->config, snapshot->hosts, &target);
+    if (now.action == OUTBOUND_UNRESOLVED) {
+        return true; // nobody knows better yet
+    }
     if (now.action == OUTBOUND_REFUSE || now.action == OUTBOUND_REFUSE_OWN) {
         return false;
     }

@@ -49,10 +49,12 @@ struct conn {
     bool probes;      // TCP keepalive is on for the far leg; the near one has its listener's
     int fds;          // taken from the budget
     int tries;        // of tunnels
+    unsigned tried;   // addresses of the host that `listener` leads to
     struct netaddr source;
     struct netaddr destination;
     struct netaddr via;
-    struct outbound_decision decision; // CONN_OUTBOUND
+    struct outbound_decision decision;        // CONN_OUTBOUND
+    const struct outbound_listener *listener; // of the snapshot's; NULL: it was redirected
     struct relay relay;
     struct leg *near;
     struct leg *far; // NULL before there is one

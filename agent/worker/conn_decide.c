@@ -7,6 +7,8 @@
 #include "agent/worker/worker.h"
 #include "base/clock.h"
 
+#define ADDRESSES_TRIED_MAX 8
+
 static enum conn_state decide_untried(struct conn *conn) {
     struct destinations *known = conn->worker->shared->destinations;
     switch (destinations_look_up(known, &conn->destination, clock_wall_ms())) {
@@ -27,10 +29,71 @@ static enum conn_state decide_untried(struct conn *conn) {
     return conn_start_tunnel(conn);
 }
 
+// --- host names
+
+static const char *host_of(const struct conn *conn) {
+    return conn->listener == NULL ? NULL : conn->listener->destination.host;
+}
+
+// The newest, as with the identity: the connection may have waited for it.
+static const struct host_entry *find_host(const struct conn *conn) {
+    return host_table_find(conn->worker->snapshot->hosts, host_of(conn));
+}
+
+// Where a listener that leads to a host leads to now. CONN_NEW: there.
+static enum conn_state take_address(struct conn *conn) {
+    const struct host_entry *entry = find_host(conn);
+    if (entry == NULL || !entry->is_known) {
+        return CONN_RESOLVE;
+    }
+    if (entry->num_current == 0) {
+        conn_end_why(conn, CLOSE_HOST_UNRESOLVED, "%s", entry->last_error);
+        return CONN_DEAD;
+    }
+    conn->destination = netaddr_with_port(&entry->addresses[conn->tried % entry->num_current].ip,
+                                          conn->listener->destination.addr.port);
+    return CONN_NEW;
+}
+
+bool conn_try_next_address(struct conn *conn) {
+    const struct host_entry *entry = host_of(conn) == NULL ? NULL : find_host(conn);
+    if (entry == NULL || conn->tried + 1 >= ADDRESSES_TRIED_MAX ||
+        conn->tried + 1 >= entry->num_current) {
+        return false;
+    }
+    conn->tried++;
+    conn->tries = 0;
+    conn->again = true;
+    conn->timed_state = CONN_DEAD; // the next address has the whole time
+    return true;
+}
+
+void conn_on_resolve_timeout(struct conn *conn) {
+    const char *host = host_of(conn);
+    const struct host_entry *entry = host == NULL ? NULL : find_host(conn);
+    if (host != NULL && (entry == NULL || !entry->is_known)) {
+        conn_end_why(conn, CLOSE_HOST_UNRESOLVED, "DNS has not answered for \"%s\"", host);
+    } else {
+        conn_end_why(conn, CLOSE_HOST_UNRESOLVED,
+                     "rule %s is for host names, and DNS has not answered for all of them",
+                     conn->decision.rule->name);
+    }
+}
+
+// --- outbound
+
 static enum conn_state decide_outbound(struct conn *conn) {
     const struct config *config = conn->snapshot->config;
-    conn->decision = policy_outbound_decide(config, &conn->destination, conn->redirected);
+    enum conn_state next = host_of(conn) == NULL ? CONN_NEW : take_address(conn);
+    if (next != CONN_NEW) {
+        return next;
+    }
+    struct outbound_target target = {
+        .addr = &conn->destination, .host = host_of(conn), .redirected = conn->redirected};
+    conn->decision = policy_outbound_decide(config, conn->worker->snapshot->hosts, &target);
     switch (conn->decision.action) {
+    case OUTBOUND_UNRESOLVED:
+        return CONN_RESOLVE;
     case OUTBOUND_TO_MESH:
         return conn_start_tunnel(conn);
     case OUTBOUND_TRY_MESH:
@@ -105,6 +168,7 @@ static bool is_loop(struct conn *conn) {
 static bool find_destination(struct conn *conn, const struct listener *listener, int fd) {
     switch (listener->kind) {
     case LISTENER_EXPLICIT:
+        conn->listener = config_outbound_listener(conn->snapshot->config, &listener->addr);
         conn->destination = listener->destination;
         return true;
     case LISTENER_PORT:

@@ -13,6 +13,9 @@ void conn_take_near_socket(struct conn *conn, int fd);
 
 // conn_decide.c: what a new connection becomes; the next state.
 enum conn_state conn_decide(struct conn *conn);
+void conn_on_resolve_timeout(struct conn *conn);
+// Another address of the listener's host is left to try: CONN_NEW is the next state.
+bool conn_try_next_address(struct conn *conn);
 
 // conn_open.c: getting the far leg.
 enum conn_state conn_start_tunnel(struct conn *conn);

@@ -35,6 +35,9 @@ static enum conn_state tunnel_failed(struct conn *conn, const struct tunnel_fail
             return conn_start_dial(conn, &conn->destination);
         }
     }
+    if (failure->unreachable && conn_try_next_address(conn)) {
+        return CONN_NEW;
+    }
     conn_end_why(conn, failure->reason, "%s", failure->detail);
     return CONN_DEAD;
 }
@@ -114,9 +117,24 @@ static void on_dial_io(struct ev_loop *loop UNUSED, ev_io *io, int events UNUSED
     conn_step(io->data);
 }
 
+static void stop_dial(struct conn *conn) {
+    ev_io_stop(conn->worker->loop, &conn->dial_io);
+    socket_close(conn->dialling_fd);
+    conn->dialling_fd = -1;
+    if (conn->dial_port != 0) {
+        _Atomic uint16_t *dials = &conn->worker->shared->dials[conn->dial_port];
+        atomic_fetch_sub_explicit(dials, 1, memory_order_relaxed);
+        conn->dial_port = 0;
+    }
+}
+
 static enum conn_state dial_failed(struct conn *conn, const struct netaddr *to, int errnum) {
     char text[NETADDR_TEXT_MAX];
     netaddr_format(to, text);
+    stop_dial(conn);
+    if (conn->kind == CONN_OUTBOUND && conn_try_next_address(conn)) {
+        return CONN_NEW;
+    }
     if (conn->kind == CONN_OUTBOUND) {
         conn_end_why(conn, errnum == ETIMEDOUT ? CLOSE_CONNECT_TIMEOUT : CLOSE_CONNECT_FAILED,
                      "cannot connect to %s: %s", text, strerror(errnum));
@@ -134,7 +152,11 @@ static enum conn_state dial_failed(struct conn *conn, const struct netaddr *to, 
 
 void conn_on_dial_timeout(struct conn *conn) {
     struct netaddr to = conn->via;
-    (void)dial_failed(conn, &to, ETIMEDOUT);
+    enum conn_state next = dial_failed(conn, &to, ETIMEDOUT);
+    if (next != CONN_DEAD) {
+        conn->state = next;
+        conn_step(conn);
+    }
 }
 
 static void note_dial(struct conn *conn) {
@@ -193,6 +215,7 @@ static struct tls_stream *new_mutual(struct conn *conn, struct tls_context *cont
 static struct tls_stream *new_to_server(struct conn *conn, struct tls_context *context) {
     const struct edge_app *origin = edge_set_origin(conn->snapshot->edges, conn->decision.rule);
     struct edge_app_how how = {.identity = context == NULL ? NULL : tls_context_identity(context),
+                               .host = conn->decision.host,
                                .addr = &conn->via};
     return origin == NULL ? NULL : edge_app_connect(origin, &how);
 }

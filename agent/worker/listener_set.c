@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "agent/net/socket.h"
+#include "base/text.h"
 
 struct listener_socket {
     _Atomic int refs;
@@ -178,7 +179,7 @@ static bool add_outbound(struct plan *plan, const struct config_outbound *config
     for (size_t i = 0; i < config->num_listeners; i++) {
         if (!add(plan, (struct listener){.kind = LISTENER_EXPLICIT,
                                          .addr = config->listeners[i].listen,
-                                         .destination = config->listeners[i].destination})) {
+                                         .destination = config->listeners[i].destination.addr})) {
             return false;
         }
     }
@@ -276,6 +277,13 @@ static const char *mode_of(const struct listener *listener, const struct config 
     return "";
 }
 
+static const char *host_of(const struct listener *listener, const struct config *config) {
+    const struct outbound_listener *said = listener->kind == LISTENER_EXPLICIT
+                                               ? config_outbound_listener(config, &listener->addr)
+                                               : NULL;
+    return said == NULL || said->destination.host == NULL ? "" : said->destination.host;
+}
+
 void listener_set_render(const struct listener_set *set, const struct config *config,
                          struct view *out) {
     for (size_t i = 0; i < set->num; i++) {
@@ -286,6 +294,7 @@ void listener_set_render(const struct listener_set *set, const struct config *co
         view->kind = listener_kind_name(set->items[i].kind);
         view->address = set->items[i].addr;
         view->destination = set->items[i].destination;
+        text_copy(view->host, sizeof(view->host), host_of(&set->items[i], config));
         view->mode = mode_of(&set->items[i], config);
         view->accepting = true;
     }

@@ -25,7 +25,7 @@ struct listener_socket; // a descriptor shared by reference count
 struct listener {
     enum listener_kind kind;
     struct netaddr addr;
-    struct netaddr destination; // LISTENER_EXPLICIT
+    struct netaddr destination; // LISTENER_EXPLICIT; of a host name only the port counts
     uint16_t port;              // LISTENER_PORT: the application's port
     // Worker w of n serves slots w, w + n, w + 2n...; at least one each. Several slots share a
     // socket when fewer were handed in than there are workers.

@@ -3,7 +3,8 @@
 #include <stdlib.h>
 
 struct snapshot *snapshot_new(struct config *config, struct tls_context *context,
-                              enum identity_state state, struct edge_set *edges) {
+                              enum identity_state state, struct edge_set *edges,
+                              struct host_table *hosts) {
     struct snapshot *snapshot = calloc(1, sizeof(*snapshot));
     if (snapshot == NULL) {
         return NULL;
@@ -13,6 +14,7 @@ struct snapshot *snapshot_new(struct config *config, struct tls_context *context
     snapshot->context = context == NULL ? NULL : tls_context_ref(context);
     snapshot->state = state;
     snapshot->edges = edges == NULL ? NULL : edge_set_ref(edges);
+    snapshot->hosts = hosts == NULL ? NULL : host_table_ref(hosts);
     return snapshot;
 }
 
@@ -26,6 +28,7 @@ void snapshot_unref(struct snapshot *snapshot) {
         atomic_fetch_sub_explicit(&snapshot->refs, 1, memory_order_acq_rel) != 1) {
         return;
     }
+    host_table_unref(snapshot->hosts);
     edge_set_unref(snapshot->edges);
     tls_context_unref(snapshot->context);
     config_unref(snapshot->config);

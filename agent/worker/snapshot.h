@@ -1,4 +1,4 @@
-// Everything a worker decides by: configuration, identity and listening sockets. Immutable, shared
+// Everything a worker decides by: configuration, identity, host names. Immutable, shared
 // by reference count. A connection keeps the snapshot that admitted it.
 #ifndef AGENT_WORKER_SNAPSHOT_H
 #define AGENT_WORKER_SNAPSHOT_H
@@ -7,6 +7,7 @@
 
 #include "agent/config/config.h"
 #include "agent/edge/edge_set.h"
+#include "agent/names/host_table.h"
 #include "agent/observe/observe.h"
 #include "agent/tls/tls_context.h"
 #include "certmgr/identity_store.h"
@@ -16,13 +17,14 @@ struct snapshot {
     struct config *config;
     struct tls_context *context; // NULL: no identity; `state` says why
     enum identity_state state;
-    struct edge_set *edges; // NULL: TLS ends at no port
+    struct edge_set *edges;   // NULL: TLS ends at no port
+    struct host_table *hosts; // NULL: the configuration names none
 };
 
-// Takes references of `config`, `context` and `edges`; the last two may be NULL. NULL when memory
-// is short.
+// Takes a reference of each; all but `config` may be NULL. NULL when memory is short.
 struct snapshot *snapshot_new(struct config *config, struct tls_context *context,
-                              enum identity_state state, struct edge_set *edges) MUST_USE;
+                              enum identity_state state, struct edge_set *edges,
+                              struct host_table *hosts) MUST_USE;
 struct snapshot *snapshot_ref(struct snapshot *snapshot);
 void snapshot_unref(struct snapshot *snapshot);
 OWN_DEFINE(struct snapshot, snapshot_unref)

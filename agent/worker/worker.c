@@ -79,6 +79,16 @@ static void apply_policy(struct worker *worker) {
     }
 }
 
+// What DNS has answered is there for those that wait for it.
+static void step_waiting(struct worker *worker) {
+    LIST_FOR_EACH(&worker->conns, it) {
+        struct conn *conn = LIST_ENTRY(it, struct conn, node);
+        if (conn->state == CONN_RESOLVE) {
+            conn_step(conn);
+        }
+    }
+}
+
 static void start_draining(struct worker *worker) {
     worker->draining = true;
     LIST_FOR_EACH(&worker->tunnels.tunnels, it) {
@@ -118,6 +128,9 @@ static void apply_orders(struct worker *worker, struct worker_orders *orders) {
     }
     if (old != NULL && old->config != worker->snapshot->config) {
         apply_policy(worker);
+    }
+    if (old != NULL && old->hosts != worker->snapshot->hosts) {
+        step_waiting(worker);
     }
     if (orders->draining && !worker->draining) {
         start_draining(worker);

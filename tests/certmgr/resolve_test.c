@@ -78,11 +78,35 @@ static void patience_ends(void **state) {
     assert_non_null(strstr(err.msg, "host.invalid"));
 }
 
+static void several_at_once(void **state) {
+    (void)state;
+    enum { NUM = 70 }; // more than go together
+    struct resolve_job jobs[NUM];
+    struct patience patience = patience_of(-1);
+    for (size_t i = 0; i < NUM; i++) {
+        jobs[i] = (struct resolve_job){.host = i % 2 == 0 ? "localhost" : "192.0.2.7"};
+    }
+    resolve_hosts(jobs, NUM, &patience);
+    for (size_t i = 0; i < NUM; i++) {
+        assert_int_equal(jobs[i].outcome, RESOLVE_FOUND);
+        assert_true(jobs[i].result.num >= 1);
+        assert_true(netaddr_is_loopback(&jobs[i].result.addr[0]) == (i % 2 == 0));
+        assert_int_equal(jobs[i].result.addr[0].port, 0);
+    }
+    int cancel_fd = eventfd(1, EFD_CLOEXEC);
+    struct resolve_job off[2] = {{.host = "host.invalid"}, {.host = "other.invalid"}};
+    patience = patience_of(cancel_fd);
+    resolve_hosts(off, 2, &patience);
+    assert_int_equal(off[1].outcome, RESOLVE_FAILED);
+    assert_non_null(strstr(off[1].why, "other.invalid"));
+    close(cancel_fd);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(literals_need_no_server), cmocka_unit_test(localhost_is_in_the_hosts_file),
         cmocka_unit_test(names_that_cannot_be),    cmocka_unit_test(it_can_be_called_off),
-        cmocka_unit_test(patience_ends),
+        cmocka_unit_test(patience_ends),           cmocka_unit_test(several_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -42,8 +42,8 @@ void *__wrap_realloc(void *mem, size_t size) {
 
 static const char text[] =
     "outbound:\n"
-    "  listeners: [{listen: '127.0.0.1:7000', destination: '10.0.0.2:6379'}]\n"
-    "  destinations: [{match: {ports: [1, 2-3]}, peers: ['spiffe://a/**']}]\n"
+    "  listeners: [{listen: '127.0.0.1:7000', destination: 'a.b:6379'}]\n"
+    "  destinations: [{match: {hosts: [a], ports: [1, 2-3]}, peers: ['spiffe://a/**']}]\n"
     "inbound: {authorization: [{action: allow}, {action: deny}], ports: [{port: 80}]}\n"
     "trustStore: {sources: [/a], output: /b}\n";
 

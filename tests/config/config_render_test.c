@@ -33,7 +33,8 @@ static void test_json_reads_back(void **state) {
         "status: {listen: ''}\nworkers: 3\ndrain: {deadline: 0s}\n",
         "outbound:\n"
         "  listen: []\n"
-        "  listeners: [{listen: '127.0.0.1:7000', destination: '[fd00::1]:6379'}]\n"
+        "  listeners: [{listen: '127.0.0.1:7000', destination: '[fd00::1]:6379'},\n"
+        "    {listen: '127.0.0.1:7001', destination: 'a.b:6379'}]\n"
         "  mesh: {pinFor: 1500ms, peers: ['spiffe://a/**']}\n"
         "  destinations:\n"
         "    - {match: {networks: [], ports: [1, 2-3]}, tls: mutual, serverName: a.b}\n"

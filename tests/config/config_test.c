@@ -120,11 +120,13 @@ static void test_outbound(void **state) {
               "  listen: []\n"
               "  listeners:\n"
               "    - {listen: '127.0.0.1:7000', destination: '10.0.0.2:6379'}\n"
+              "    - {listen: '127.0.0.1:7001', destination: 'redis.internal:6380'}\n"
               "  mesh: {networks: [127.0.0.0/8], port: 16008, onUnreachable: plaintext,\n"
               "         pinFor: 7d, peers: ['spiffe://a.b/**']}\n"
               "  destinations:\n"
               "    - name: config-server\n"
-              "      match: {networks: [10.0.5.0/24, 'fd00::1'], ports: [8888, '9000-9010', 1-2]}\n"
+              "      match: {hosts: [a.b, c], networks: [10.0.5.0/24, 'fd00::1'],\n"
+              "              ports: [8888, '9000-9010', 1-2]}\n"
               "      tls: mutual\n"
               "      peers: ['spiffe://a.b/ns/x/sa/*']\n"
               "      serverName: config.internal\n"
@@ -132,9 +134,14 @@ static void test_outbound(void **state) {
               "    - {tls: deny, serverName: ''}\n");
     const struct config_outbound *outbound = &config->outbound;
     assert_int_equal(outbound->listen.num, 0);
-    assert_int_equal(outbound->num_listeners, 1);
+    assert_int_equal(outbound->num_listeners, 2);
     expect_addr(&outbound->listeners[0].listen, "127.0.0.1:7000");
-    expect_addr(&outbound->listeners[0].destination, "10.0.0.2:6379");
+    expect_addr(&outbound->listeners[0].destination.addr, "10.0.0.2:6379");
+    assert_null(outbound->listeners[0].destination.host);
+    assert_string_equal(outbound->listeners[1].destination.host, "redis.internal");
+    assert_int_equal(outbound->listeners[1].destination.addr.port, 6380);
+    assert_ptr_equal(config_outbound_listener(config, &outbound->listeners[1].listen),
+                     &outbound->listeners[1]);
     assert_int_equal(outbound->mesh_port, 16008);
     assert_true(outbound->mesh_plaintext_when_unreachable);
     assert_int_equal(outbound->mesh_pin_for_ms, 7LL * 24 * 3600 * 1000);
@@ -142,7 +149,9 @@ static void test_outbound(void **state) {
     assert_int_equal(outbound->num_rules, 2);
     const struct outbound_rule *rule = &outbound->rules[0];
     assert_string_equal(rule->name, "config-server");
-    assert_true(rule->has_networks && rule->has_ports);
+    assert_true(rule->has_hosts && rule->has_networks && rule->has_ports);
+    assert_int_equal(rule->hosts.num, 2);
+    assert_string_equal(rule->hosts.items[1], "c");
     expect_prefix(&rule->networks.items[1], "fd00::1/128");
     assert_int_equal(rule->ports.num, 3);
     assert_true(port_list_contains(&rule->ports, 9005));
@@ -150,7 +159,7 @@ static void test_outbound(void **state) {
     assert_int_equal(rule->tls, OUTBOUND_MUTUAL);
     assert_string_equal(rule->server_name, "config.internal");
     assert_int_equal(rule->min_version, TLS_VERSION_1_3);
-    assert_int_equal(rule->line, 8);
+    assert_int_equal(rule->line, 9);
     assert_string_equal(outbound->rules[1].name, "destinations[1]");
     assert_int_equal(outbound->rules[1].tls, OUTBOUND_DENY);
     assert_false(outbound->rules[1].has_networks);

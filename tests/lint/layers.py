@@ -11,7 +11,9 @@ AGENT = {
     # Protocol code without I/O: what TLS found out comes in plain structs.
     "agent/http": set(),
     "agent/net": set(),
-    "agent/policy": {"config"},
+    # Host names of the configuration, kept with their addresses.
+    "agent/names": {"config", "observe"},
+    "agent/policy": {"config", "names"},
     "agent/mesh": {"observe"},
     "agent/intercept": {"config", "net"},
     "agent/tls": {"net"},
@@ -27,9 +29,9 @@ AGENT = {
     "agent/trust": {"config", "net", "observe", "status", "certmgr/trust"},
     # What the configuration leaves open; the rest is between it and the kernel.
     "agent/sandbox": {"config"},
-    "agent/worker": {"config", "edge", "http", "mesh", "net", "observe", "policy", "relay", "tls",
-                     "tunnel"},
-    "agent/control": {"config", "edge", "mesh", "net", "observe", "policy", "sandbox",
+    "agent/worker": {"config", "edge", "http", "mesh", "names", "net", "observe", "policy",
+                     "relay", "tls", "tunnel"},
+    "agent/control": {"config", "edge", "mesh", "names", "net", "observe", "policy", "sandbox",
                       "status", "tls", "trust", "worker", "certmgr/trust"},
     # Manifests in, manifests out; the agent's configuration in them is checked as the agent does.
     "agent/inject": {"config", "certmgr/trust"},
@@ -61,7 +63,8 @@ DOORS = [
     (r"protobuf-c/|.*\.pb-c\.h$", ["certmgr/*_codec.c"]),
     (r"yaml\.h$", ["agent/config/yaml_tree.c", "agent/inject/manifest.c",
                   "authority/yaml_records.c"]),
-    (r"jansson\.h$", ["agent/config/config_json.c", "agent/status/render_json.c",
+    (r"jansson\.h$", ["agent/config/config_json.c", "agent/status/json_internal.h",
+                      "agent/status/render_json.c",
                       "agent/status/render_trust.c", "agent/command/status_table.c",
                       "agent/command/status_trust.c", "agent/command/trust_refs.c"]),
     (r"http_parser\.h$", ["agent/status/http_message.c"]),

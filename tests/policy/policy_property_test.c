@@ -248,7 +248,8 @@ static void check_outbound(const struct plain_config *plain, const struct config
     static const enum outbound_action by_choice[] = {OUTBOUND_TO_MESH, OUTBOUND_TO_MUTUAL,
                                                      OUTBOUND_PLAIN, OUTBOUND_REFUSE};
     struct netaddr destination = address_of(question);
-    struct outbound_decision decision = policy_outbound_decide(config, &destination, redirected);
+    struct outbound_target target = {.addr = &destination, .redirected = redirected};
+    struct outbound_decision decision = policy_outbound_decide(config, NULL, &target);
     if (redirected && question->ip >> 24 == 127) {
         assert_int_equal(decision.action, OUTBOUND_REFUSE_OWN);
         return;

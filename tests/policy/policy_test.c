@@ -52,10 +52,15 @@ struct outbound_row {
     const char *peer; // the only pattern; NULL: none
 };
 
+static struct outbound_decision decide(const struct config *config, const struct host_table *hosts,
+                                       const struct netaddr *destination, bool redirected) {
+    struct outbound_target target = {.addr = destination, .redirected = redirected};
+    return policy_outbound_decide(config, hosts, &target);
+}
+
 static void expect_outbound(const struct config *config, const struct outbound_row *row) {
     struct netaddr destination = addr(row->destination);
-    struct outbound_decision decision =
-        policy_outbound_decide(config, &destination, row->redirected);
+    struct outbound_decision decision = decide(config, NULL, &destination, row->redirected);
     if (decision.action != row->action) {
         fail_msg("%s: %d", row->destination, (int)decision.action);
     }
@@ -83,11 +88,68 @@ static void test_rules_with_lists_of_their_own(void **state) {
         char text[128];
         snprintf(text, sizeof text, "outbound: {destinations: [{%s}]}", rows[i].rule);
         struct config *config = parse(text);
-        struct outbound_decision decision = policy_outbound_decide(config, &destination, true);
+        struct outbound_decision decision = decide(config, NULL, &destination, true);
         assert_int_equal(decision.action, rows[i].action);
         assert_ptr_equal(decision.rule, &config->outbound.rules[0]);
         config_unref(config);
     }
+}
+
+// Has answered: a.example is 192.0.2.1, b.example does not exist; c.example is not known.
+static struct host_table *some_hosts(const struct config *config) {
+    struct host_table *table = host_table_new(config, NULL);
+    assert_non_null(table);
+    struct resolve_job found = {.outcome = RESOLVE_FOUND, .result = {.num = 1}};
+    struct resolve_job absent = {.outcome = RESOLVE_ABSENT};
+    found.result.addr[0] = addr("192.0.2.1:1");
+    host_table_learn(table, &table->entries[0], &found, 1);
+    host_table_learn(table, &table->entries[1], &absent, 1);
+    return table;
+}
+
+static void test_hosts(void **state) {
+    (void)state;
+    static const struct {
+        const char *destination;
+        const char *host; // of the listener
+        int rule;
+        enum outbound_action action;
+        const char *matched;
+    } rows[] = {
+        {"192.0.2.1:80", NULL, 0, OUTBOUND_TO_SERVER, "a.example"},
+        {"192.0.2.1:81", NULL, 1, OUTBOUND_UNRESOLVED, NULL},
+        {"192.0.2.2:80", NULL, 1, OUTBOUND_UNRESOLVED, NULL},
+        {"192.0.2.2:90", NULL, -1, OUTBOUND_PLAIN, NULL},
+        {"192.0.2.2:81", "C.example", 1, OUTBOUND_REFUSE, "c.example"},
+        {"192.0.2.2:80", "b.example", 0, OUTBOUND_TO_SERVER, "b.example"},
+        {"192.0.2.2:90", "d.example", -1, OUTBOUND_PLAIN, "d.example"},
+        {"198.51.100.1:90", NULL, 2, OUTBOUND_UNRESOLVED, NULL},
+    };
+    struct config *config =
+        parse("outbound: {destinations: [\n"
+              "  {match: {hosts: [a.example, b.example], ports: [80]}, tls: simple},\n"
+              "  {match: {hosts: [c.example], ports: [80, 81]}, tls: deny},\n"
+              "  {match: {hosts: [c.example], networks: [198.51.100.0/24]}, tls: deny}]}");
+    struct host_table *hosts = some_hosts(config);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct netaddr destination = addr(rows[i].destination);
+        struct outbound_target target = {
+            .addr = &destination, .host = rows[i].host, .redirected = true};
+        struct outbound_decision decision = policy_outbound_decide(config, hosts, &target);
+        if (decision.action != rows[i].action) {
+            fail_msg("row %zu: %d", i, (int)decision.action);
+        }
+        assert_ptr_equal(decision.rule,
+                         rows[i].rule < 0 ? NULL : &config->outbound.rules[rows[i].rule]);
+        assert_true((decision.host == NULL) == (rows[i].matched == NULL));
+        if (rows[i].matched != NULL) {
+            assert_string_equal(decision.host, rows[i].matched);
+        }
+    }
+    host_table_unref(hosts);
+    struct netaddr destination = addr("192.0.2.1:80"); // nothing is known without a table
+    assert_int_equal(decide(config, NULL, &destination, true).action, OUTBOUND_UNRESOLVED);
+    config_unref(config);
 }
 
 static void test_outbound(void **state) {
@@ -265,6 +327,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rules_with_lists_of_their_own),
         cmocka_unit_test(test_outbound),
+        cmocka_unit_test(test_hosts),
         cmocka_unit_test(test_peers),
         cmocka_unit_test(test_authorization),
         cmocka_unit_test(test_authorization_by_default),

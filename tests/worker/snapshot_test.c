@@ -30,7 +30,7 @@ static void test_without_identity_it_says_what_is_missing(void **state) {
     };
     for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
         OWNED(snapshot_unref)
-        struct snapshot *snapshot = snapshot_new(config, NULL, ROWS[i].state, NULL);
+        struct snapshot *snapshot = snapshot_new(config, NULL, ROWS[i].state, NULL, NULL);
         enum close_reason why = CLOSE_NONE;
         assert_null(snapshot_context(snapshot, PKI_NOW, &why));
         assert_int_equal(why, ROWS[i].why);
@@ -46,7 +46,7 @@ static void test_never_a_context_that_has_expired(void **state) {
     OWNED(tls_context_unref)
     struct tls_context *context = tls_context_new(identity, span_of(NULL, 0), NULL);
     OWNED(snapshot_unref)
-    struct snapshot *snapshot = snapshot_new(config, context, IDENTITY_VALID, NULL);
+    struct snapshot *snapshot = snapshot_new(config, context, IDENTITY_VALID, NULL, NULL);
     enum close_reason why = CLOSE_NONE;
     int64_t end = svid_not_after(identity_svid(identity));
     assert_ptr_equal(snapshot_context(snapshot, end - 1, &why), context);

@@ -116,7 +116,7 @@ static struct worker_orders *make_orders(const struct worker_side *side, struct 
     }
     struct worker_orders *orders = calloc(1, sizeof(*orders));
     CHECK(orders != NULL);
-    orders->snapshot = snapshot_new(side->config, context, state, NULL);
+    orders->snapshot = snapshot_new(side->config, context, state, NULL, NULL);
     orders->listeners = listener_set_ref(side->listeners);
     tls_context_unref(context);
     CHECK(orders->snapshot != NULL);

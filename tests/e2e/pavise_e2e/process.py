@@ -15,7 +15,7 @@ class Process:
     """One started program. Standard output and error go to a file that a failure shows."""
 
     def __init__(self, name, argv, log_path, *, host=None, uid=None, nofile=None, env=None,
-                 stdin=subprocess.DEVNULL):
+                 files=None, stdin=subprocess.DEVNULL):
         self.name = name
         self.log_path = log_path
         self.expects_death = False
@@ -23,7 +23,7 @@ class Process:
             argv = [settings.program("env"), *(f"{key}={env[key]}" for key in env), *argv]
         with open(log_path, "ab") as log:
             self._popen = subprocess.Popen(
-                wrap(argv, host=host, uid=uid, nofile=nofile),
+                wrap(argv, host=host, uid=uid, nofile=nofile, files=files),
                 stdin=stdin, stdout=log, stderr=log, env=settings.environment())
         self.pid = self._popen.pid
 
@@ -87,10 +87,14 @@ class Process:
         wait_until(f"{self.name} logs {text!r}", lambda: text in self.log(), seconds)
 
 
-def wrap(argv, *, host=None, uid=None, nofile=None):
-    """The command that runs `argv` in a host, under a uid, with a limit; each step execs the next,
-    so the pid is the program's own."""
+def wrap(argv, *, host=None, uid=None, nofile=None, files=None):
+    """The command that runs `argv` in a host, under a uid, with a limit, and with other files in
+    place of the machine's ({"/etc/hosts": PATH}); each step execs the next, so the pid is the
+    program's own."""
     command = []
+    if files:
+        mounts = "".join(f"mount --bind '{own}' {path} && " for path, own in files.items())
+        command += [settings.program("unshare"), "--mount", "sh", "-c", f'{mounts}exec "$@"', "sh"]
     if host is not None and host.namespace is not None:
         command += [settings.program("nsenter"), f"--net={host.namespace}"]
     command += [settings.program("setpriv"), "--pdeathsig", "KILL"]

@@ -1,0 +1,50 @@
+// How the answers of the status port are put together, for its own files: objects that fail as a
+// whole, texts made harmless.
+#ifndef AGENT_STATUS_JSON_INTERNAL_H
+#define AGENT_STATUS_JSON_INTERNAL_H
+
+#include <stdbool.h>
+
+#include <jansson.h>
+
+#include "agent/status/escape.h"
+#include "base/buf.h"
+
+// An object under construction. A value that could not be made fails the whole document: a key
+// that is silently missing would be read as an answer.
+struct object {
+    json_t *json;
+    bool fine;
+};
+
+static inline struct object object_begin(void) {
+    json_t *json = json_object();
+    return (struct object){.json = json, .fine = json != NULL};
+}
+
+// Steals `value`; NULL fails the object.
+static inline void put(struct object *o, const char *key, json_t *value) {
+    o->fine &= json_object_set_new(o->json, key, value) == 0;
+}
+
+// The finished object, or NULL.
+static inline json_t *object_end(struct object *o) {
+    if (!o->fine) {
+        json_decref(o->json);
+        return NULL;
+    }
+    return o->json;
+}
+
+static inline json_t *text(const char *value) {
+    struct buf clean = {0};
+    json_t *json = NULL;
+    if (escape_plain(&clean, value)) {
+        struct span bytes = buf_span(&clean);
+        json = json_stringn(bytes.len == 0 ? "" : (const char *)bytes.ptr, bytes.len);
+    }
+    buf_fini(&clean);
+    return json;
+}
+
+#endif
