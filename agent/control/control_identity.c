@@ -34,6 +34,19 @@ static void log_problem(const char *event, const char *detail) {
     log_end(&line);
 }
 
+// With what goes on in spite of it.
+static void log_refused(const struct control *control, const char *why) {
+    char until[CLOCK_TEXT_MAX] = "none";
+    if (control->last_identity != NULL) {
+        clock_format(svid_not_after(identity_svid(control->last_identity)) * 1000, false, until);
+    }
+    struct log_line line;
+    log_begin(&line, LOG_WARN, "identity_refused");
+    log_text(&line, "in_force_until", until);
+    log_text(&line, "detail", why);
+    log_end(&line);
+}
+
 struct tls_context *control_identity_context(struct identity *identity, const struct config *config,
                                              struct err *err) {
     struct buf policy = {0};
@@ -51,7 +64,7 @@ static void use_identity(struct control *control, struct identity *identity) {
     struct err err = {0};
     struct tls_context *context = control_identity_context(identity, control->config, &err);
     if (context == NULL) {
-        log_problem("identity_refused", err.msg); // the last good one stays
+        log_refused(control, err.msg);
         return;
     }
     tls_context_unref(control->context);
@@ -117,7 +130,7 @@ static void apply(struct control *control, struct update *update) {
         control_state_record(control, update);
         break;
     case IDENTITY_REFUSED:
-        log_problem("identity_refused", err.msg);
+        log_refused(control, err.msg);
         drop_without_bundle(control, update, now);
         break;
     case IDENTITY_GONE:

@@ -54,7 +54,7 @@ static bool path_of(const struct control *control, const char *name, char out[CO
 // Said once for each row of the same failure.
 static void say(struct control *control, const char *path, const struct err *err) {
     if (!control->kept.said_failure) {
-        log_msg(LOG_WARN, "state", "%s: %s", path, err->msg);
+        log_msg(LOG_WARN, "state", "%s: %s; after a restart it will not be known", path, err->msg);
     }
     control->kept.said_failure = true;
 }

@@ -233,7 +233,10 @@ static int judge(struct conn *conn, const struct tunnel *tunnel, const struct h2
         return 503;
     }
     if (clock_wall_s() >= tunnel_not_after(tunnel)) {
-        conn_end_why(conn, CLOSE_PEER_IDENTITY, "a certificate of this tunnel has expired");
+        conn_end_why(conn, CLOSE_PEER_IDENTITY,
+                     "the certificate of %s or our own has expired since this tunnel was opened; "
+                     "the peer has to open another",
+                     peer->id.text);
         return 401;
     }
     struct authorization_decision decision =

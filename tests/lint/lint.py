@@ -14,6 +14,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import budgets  # noqa: E402
 import layers  # noqa: E402
+import pages  # noqa: E402
 import tree  # noqa: E402
 from source import ROOT, c_files  # noqa: E402
 
@@ -38,7 +39,8 @@ def python_compiles(_):
                 yield path, error.lineno or 1, f"not Python: {error.msg}"
 
 
-CHECKS = [clang_format, python_compiles] + budgets.CHECKS + layers.CHECKS + tree.CHECKS
+CHECKS = ([clang_format, python_compiles] + budgets.CHECKS + layers.CHECKS + tree.CHECKS +
+          pages.CHECKS)
 
 
 def main():

@@ -8,6 +8,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import budgets  # noqa: E402
 import layers  # noqa: E402
+import pages  # noqa: E402
 import source  # noqa: E402
 import tally  # noqa: E402
 import tree  # noqa: E402
@@ -150,6 +151,24 @@ def test_machine_names(monkeypatch):
     assert found("see /work/" + "main") == 1
     assert found("/ro" + "ot/.cache") == 1
     assert found("http://deb.debian" + ".org/debian") == 1
+
+
+def test_troubleshooting(monkeypatch):
+    files = {"agent/a.c": 'log_begin(&l, LOG_WARN, "one");\nlog_text(&l, "key", "value");\n'
+                          'log_place(x, is_whole ? "two" : "three",\n  y);\n',
+             "t.def": 'X(A, "ok", "fine")\nX(B, "bad", "not, fine")\n'}
+    table = {"Whys": ("t.def", "X", 1, {"ok"})}
+    page = "## Whys (`reason=`)\n| `bad` | x |\n## Lines of the log\n" + "".join(
+        f"| `{name}` | x |\n" for name in ("one", "two", "three"))
+
+    def found(text):
+        monkeypatch.setattr(pages, "TABLES", table)
+        monkeypatch.setattr(pages, "walk", lambda folder: ["agent/a.c"])
+        monkeypatch.setattr(pages, "read", lambda path: files.get(path, text))
+        return list(pages.troubleshooting_is_complete([]))
+    assert found(page) == []
+    assert len(found(page.replace("bad", "worse"))) == 2
+    assert len(found(page.replace("three", "gone"))) == 2
 
 
 LOG = """//tests/a:x_test                    (cached) PASSED in 0.1s
