@@ -8,8 +8,9 @@
 #include <sys/resource.h>
 
 #include "agent/control/control.h"
+#include "agent/control/launcher.h"
 
-static const char USAGE[] = "usage: pavise agent --config FILE\n";
+static const char USAGE[] = "usage: pavise agent --config FILE [--take-over]\n";
 
 // Keys live in memory only: no core file, no debugger of the same user.
 static void harden(void) {
@@ -24,29 +25,36 @@ static void harden(void) {
 int agent_run(int argc, char **argv) {
     static const struct option OPTIONS[] = {
         {"config", required_argument, NULL, 'c'},
+        {"take-over", no_argument, NULL, 't'},
         {"help", no_argument, NULL, 'h'},
         {0},
     };
-    const char *config = NULL;
+    struct control_start how = {.launcher = -1};
     int option;
     while ((option = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1) {
-        if (option == 'h') {
+        switch (option) {
+        case 'h':
             fputs(USAGE, stdout);
             return 0;
-        }
-        if (option != 'c') {
+        case 'c':
+            how.config_path = optarg;
+            break;
+        case 't':
+            how.take_over = true;
+            break;
+        default:
             fputs(USAGE, stderr);
             return 2;
         }
-        config = optarg;
     }
-    if (config == NULL || optind != argc) {
+    if (how.config_path == NULL || optind != argc) {
         fputs(USAGE, stderr);
         return 2;
     }
+    how.launcher = launcher_start(argc, argv);
     harden();
     struct err err = {0};
-    struct control *control = control_new(config, &err);
+    struct control *control = control_new(&how, &err);
     if (control == NULL) {
         fprintf(stderr, "pavise agent: %s\n", err.msg);
         return err_exit_code(&err);

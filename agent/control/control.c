@@ -24,7 +24,8 @@ static struct worker_orders *new_orders(struct control *control) {
     if (orders->snapshot == NULL) {
         return NULL;
     }
-    orders->listeners = listener_set_ref(control->listeners);
+    orders->listeners = listener_set_ref(
+        control->accepts_nothing == NULL ? control->listeners : control->accepts_nothing);
     orders->draining = control->draining;
     return take(&orders);
 }
@@ -89,22 +90,44 @@ void control_drain(struct control *control) {
     control_command_workers(control);
 }
 
-void control_quit(struct control *control) {
-    control_drain(control);
-    if (control->leaving) {
-        return;
-    }
+static void leave(struct control *control) {
     control->leaving = true;
-    notify_send(&control->notify, "STOPPING=1");
     ev_timer_set(&control->drain_timer, (double)control->config->drain_deadline_ms / 1e3, 0);
     ev_timer_start(control->loop, &control->drain_timer);
     ev_async_send(control->loop, &control->idle_wake); // perhaps there is none already
+}
+
+void control_quit(struct control *control) {
+    control_drain(control);
+    if (!control->leaving) {
+        notify_send(&control->notify, "STOPPING=1");
+        leave(control);
+    }
+}
+
+void control_leave_to_successor(struct control *control) {
+    struct listener_set *none = listener_set_new_empty();
+    if (none != NULL) { // else this process accepts beside the other until it ends
+        listener_set_unref(control->listeners);
+        control->listeners = none;
+    }
+    status_server_retire(control->status);
+    control_trust_stop(control); // the other writes the trust store, perhaps from other sources
+    control->draining = true;
+    control_command_workers(control);
+    if (!control->leaving) {
+        leave(control);
+    }
 }
 
 static void on_signal(struct ev_loop *loop, ev_signal *signal, int events UNUSED) {
     struct control *control = signal->data;
     if (signal->signum == SIGHUP) {
         control_reload(control);
+        return;
+    }
+    if (signal->signum == SIGUSR2) {
+        control_handover_request(control);
         return;
     }
     control_quit(control);
@@ -118,7 +141,7 @@ static void on_signal(struct ev_loop *loop, ev_signal *signal, int events UNUSED
 // ---------------------------------------------------------------------------------------
 
 static void init_watchers(struct control *control) {
-    static const int SIGNALS[] = {SIGHUP, SIGTERM, SIGINT};
+    static const int SIGNALS[] = {SIGHUP, SIGTERM, SIGINT, SIGUSR2};
     for (size_t i = 0; i < sizeof(SIGNALS) / sizeof(SIGNALS[0]); i++) {
         ev_signal_init(&control->signals[i], on_signal, SIGNALS[i]);
         control->signals[i].data = control;
@@ -235,9 +258,10 @@ static bool start_workers(struct control *control, struct err *err) {
     return true;
 }
 
-static bool start(struct control *control, struct err *err) {
-    if (!control_sockets_collect(control, err) || !load(control, err) ||
-        !start_shared(control, err)) {
+static bool start(struct control *control, const struct control_start *how, struct err *err) {
+    if (!load(control, err) || !start_shared(control, err) ||
+        !control_handover_start(control, how->launcher, err) ||
+        !control_sockets_collect(control, how->take_over, err)) {
         return false;
     }
     control_notify_start(control);
@@ -256,15 +280,28 @@ static bool start(struct control *control, struct err *err) {
            start_workers(control, err);
 }
 
-struct control *control_new(const char *config_path, struct err *err) {
+// From here on this process serves, or waits until it may.
+static void open_up(struct control *control) {
+    if (control->successor != NULL) {
+        control_successor_wait(control);
+    } else {
+        control_handover_offer(control, -1);
+    }
+}
+
+struct control *control_new(const struct control_start *how, struct err *err) {
     OWNED(control_free) struct control *control = calloc(1, sizeof(*control));
     if (control == NULL) {
         ERR_NO_MEMORY(err, "starting");
         return NULL;
     }
     control->notify.fd = -1;
-    control->config_path = strdup(config_path);
-    return start(control, err) ? take(&control) : NULL;
+    control->config_path = strdup(how->config_path);
+    if (!start(control, how, err)) {
+        return NULL;
+    }
+    open_up(control);
+    return take(&control);
 }
 
 int control_run(struct control *control) {
@@ -280,7 +317,7 @@ int control_run(struct control *control) {
     ev_run(control->loop, 0);
     log_msg(LOG_INFO, "stopped", "%lld connections were open",
             (long long)atomic_load(&control->shared.num_conns));
-    return 0;
+    return control->exit_code;
 }
 
 void control_free(struct control *control) {
@@ -295,6 +332,8 @@ void control_free(struct control *control) {
     }
     free(control->workers);
     control_hosts_free(control->hosts);
+    control_successor_stop(control);
+    control_handover_stop(control);
     control_trust_stop(control);
     control_identity_stop(control);
     control_state_stop(control);

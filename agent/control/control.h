@@ -8,9 +8,15 @@
 
 struct control;
 
-// Loads `config_path` and starts everything. NULL with the sentence on error; mistakes of the
+struct control_start {
+    const char *config_path;
+    bool take_over; // from the agent that runs with this configuration
+    int launcher;   // of successors (launcher.h), taken; -1: none
+};
+
+// Loads the configuration and starts everything. NULL with the sentence on error; mistakes of the
 // configuration are printed on standard error, each as file:line:col: sentence.
-struct control *control_new(const char *config_path, struct err *err) MUST_USE;
+struct control *control_new(const struct control_start *how, struct err *err) MUST_USE;
 // Runs until SIGTERM's drain has ended. The process's exit code.
 int control_run(struct control *control);
 void control_free(struct control *control);

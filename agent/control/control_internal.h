@@ -15,7 +15,7 @@
 #include "certmgr/kept_bundles.h"
 #include "certmgr/source.h"
 
-#define CONTROL_SIGNALS 4
+#define CONTROL_SIGNALS 5
 #define CONTROL_PATH_MAX 4200
 
 // A source and where it delivers.
@@ -32,6 +32,7 @@ struct kept_state {
     int64_t pins_saved_ms; // monotonic
     int64_t bundles_saved_ms;
     bool said_failure;
+    bool is_theirs; // another process of this agent writes there
 };
 
 struct control {
@@ -57,6 +58,12 @@ struct control {
     struct listener_set *listeners;
     struct handed *handed; // during the start: sockets that nobody has taken yet
     size_t num_handed;     // how many there were
+
+    struct control_handover *handover;    // to whoever takes over from this process
+    struct control_successor *successor;  // this process takes over; NULL: it does not
+    struct listener_set *accepts_nothing; // until then the workers have this one; else NULL
+    bool has_successor;
+    int exit_code;
 
     struct notify notify; // the service manager
     bool said_ready;

@@ -47,9 +47,26 @@ bool control_sandbox_admits(const struct control *control, const struct config *
 void control_reload(struct control *control);
 
 // control_sockets.c
-bool control_sockets_collect(struct control *control, struct err *err) MUST_USE;
+bool control_sockets_collect(struct control *control, bool take_over, struct err *err) MUST_USE;
+// An address that no other agent can listen on at the same time, by which this one is known; NULL
+// when the configuration has no listener at all.
+const struct netaddr *control_sockets_first(const struct config *config);
 // After every listener has what it needs: what is left over is a mistake.
 bool control_sockets_settle(struct control *control, struct err *err) MUST_USE;
+
+// control_handover.c
+// `launcher` (-1: none) is taken, see launcher.h.
+bool control_handover_start(struct control *control, int launcher, struct err *err) MUST_USE;
+// Lets a successor come, by the present configuration, at `listener` (-1: a socket is made).
+void control_handover_offer(struct control *control, int listener);
+void control_handover_request(struct control *control); // SIGUSR2
+void control_handover_stop(struct control *control);
+
+// control_successor.c
+// Connects to the process that runs and gets its sockets into control->handed.
+bool control_successor_fetch(struct control *control, struct err *err) MUST_USE;
+void control_successor_wait(struct control *control); // when all is started: until it is ready
+void control_successor_stop(struct control *control);
 
 // control_notify.c
 void control_notify_start(struct control *control);
@@ -63,7 +80,8 @@ bool control_is_alive(const struct control *control, char *why, size_t why_len);
 // control.c
 // Hands the present state to every worker.
 void control_command_workers(struct control *control);
-void control_drain(struct control *control); // nothing new comes in
-void control_quit(struct control *control);  // drain, then exit
+void control_drain(struct control *control);              // nothing new comes in
+void control_quit(struct control *control);               // drain, then exit
+void control_leave_to_successor(struct control *control); // the same, and accept nothing at all
 
 #endif

@@ -145,6 +145,7 @@ void control_reload(struct control *control) {
     } else {
         swap(control, &next);
         control_state_reload(control);
+        control_handover_offer(control, -1);
         control_trust_reload(control);
         log_set_level(control->config->log_level);
         log_set_format(control->config->log_format);

@@ -62,6 +62,10 @@ static void say(struct control *control, const char *path, const struct err *err
 static void save(struct control *control, const char *name, struct buf *text, bool is_whole) {
     char path[CONTROL_PATH_MAX];
     struct err err = {0};
+    if (control->kept.is_theirs) {
+        buf_fini(text);
+        return;
+    }
     if (!is_whole) {
         ERR_NO_MEMORY(&err, "saving it");
         say(control, name, &err);

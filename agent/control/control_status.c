@@ -90,8 +90,8 @@ size_t control_readiness(struct control *control, struct readiness out[READINESS
     out[0].ready = true;
     say_identity(control, &out[1]);
     out[2].check = "drain";
-    out[2].ready = !control->draining;
-    if (control->draining) {
+    out[2].ready = !control->draining || control->has_successor; // which serves in our place
+    if (!out[2].ready) {
         snprintf(out[2].pending, sizeof(out[2].pending), "draining: no new inbound connections");
     }
     say_trust(control, &out[3]);

@@ -25,7 +25,7 @@ bool listen_fds_parse(const struct listen_fds_env *env, pid_t self, unsigned *nu
 void listen_fds_name(const char *names, unsigned i, char *out, size_t len);
 
 // Puts the sockets that this process was started with into `into`, and takes the variables out of
-// the environment. To be called before any other descriptor is opened or thread started.
+// the environment. To be called before any thread is started.
 bool listen_fds_take(struct handed *into, struct err *err) MUST_USE;
 
 #endif

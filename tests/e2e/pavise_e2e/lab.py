@@ -120,6 +120,17 @@ class Lab:
             agent.wait_ready()
         return agent
 
+    def successor(self, agent, name, *, host, ready=True, **options):
+        """Another process that takes over from `agent`, by the same file; when this returns it has,
+        unless `ready` is false."""
+        argv = [self.pavise, "agent", "--config", agent.config_path, "--take-over"]
+        successor = Agent(name, argv, self.path(f"{name}.log"), config_path=agent.config_path,
+                          status=agent.status, host=host, **options)
+        self._keep(successor)
+        if ready:
+            successor.wait_for_log("event=took_over")
+        return successor
+
     @staticmethod
     def wait_port(host, address, port):
         """Until a program that was started listens; asked from its own host."""

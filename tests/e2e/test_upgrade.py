@@ -1,0 +1,258 @@
+"""Upgrade in place: a new process takes over the listening sockets of one that runs. Nothing is
+lost, nothing is refused, and a successor that is no good changes nothing."""
+
+import json
+import os
+import re
+import signal
+
+import pytest
+
+from pavise_e2e import settings
+from pavise_e2e.applications import echo, exchange
+from pavise_e2e.lab import UIDS
+from pavise_e2e.single import Both, Manager
+from pavise_e2e.waiting import wait_until
+
+HELD = 50 if settings.is_quick() else 200
+NEW = 50  # exchanges on connections of their own that each phase waits for
+
+
+@pytest.fixture
+def both(loopback):
+    return Both(loopback)
+
+
+def hold(lab, host, address, port, num):
+    held = [lab.connect(host, address, port) for _ in range(num)]
+    for connection in held:
+        assert exchange(connection, b"before") == b"before"
+    return held
+
+
+def goes_on(load, num=NEW):
+    before = load.exchanges
+    wait_until("the load goes on", lambda: load.exchanges >= before + num)
+    assert not load.failures
+
+
+@pytest.mark.parametrize("victim", ["web", "server"])
+def test_nothing_is_lost_under_load(lab, victim):
+    drain = {"drain": {"deadline": "60s"}}
+    agents = dict(zip(("web", "server"), lab.pair(web=drain, server=drain)))
+    lab.application(lab.server, lab.server.v4, 9000, echo)
+    held = hold(lab, lab.web, lab.server.v4, 9000, HELD)
+    load = lab.load(lab.web, lab.server.v4, 9000)
+    goes_on(load)
+    old = agents[victim]
+    new = lab.successor(old, "successor", host=getattr(lab, victim), uid=UIDS[victim])
+    goes_on(load)
+    old.wait_for_log("event=handed_over")
+    assert new.status.is_ready()
+    for connection in held:  # they run on in the old process
+        assert exchange(connection, b"after") == b"after"
+    assert old.is_running()
+    goes_on(load)
+    for connection in held:
+        connection.close()
+    assert old.wait() == 0
+    goes_on(load)
+    load.stop()
+    assert not load.failures
+    assert "drain_deadline" not in old.log()
+
+
+@pytest.mark.parametrize("counts", [(1, 3), (3, 1), (2, 2)])
+def test_other_numbers_of_workers(both, counts):
+    """Every queue goes over: also those that the new process has no worker of its own for."""
+    both.config["workers"] = counts[0]
+    old = both.lab.run_agent("agent", both.config, host=both.lab.host)
+    load = both.lab.load(both.lab.host, "127.0.0.1", both.port)
+    goes_on(load)
+    both.config["workers"] = counts[1]
+    written = json.loads(old.config_path.read_text())
+    old.config_path.write_text(json.dumps({**written, "workers": counts[1]}))
+    new = both.lab.successor(old, "successor", host=both.lab.host)
+    goes_on(load)
+    assert old.wait() == 0
+    goes_on(load)
+    load.stop()
+    assert not load.failures
+    assert "0 are bound by this process" in new.log()
+
+
+def test_again_and_again(both):
+    agent = both.lab.run_agent("agent", both.config, host=both.lab.host)
+    load = both.lab.load(both.lab.host, "127.0.0.1", both.port)
+    probes = both.lab.load(both.lab.host, "127.0.0.1", both.port, threads=1)
+    for i in range(3):
+        goes_on(load)
+        successor = both.lab.successor(agent, f"successor-{i}", host=both.lab.host)
+        assert successor.status.is_ready()
+        assert agent.wait() == 0
+        agent = successor
+    goes_on(load)
+    load.stop()
+    probes.stop()
+    assert not load.failures and not probes.failures
+
+
+def test_the_status_port_answers_all_the_time(both):
+    old = both.lab.run_agent("agent", both.config, host=both.lab.host)
+    new = both.lab.successor(old, "successor", host=both.lab.host, ready=False)
+    answers = []
+
+    def took_over():
+        answers.append(old.status.get("/readyz")[0])
+        return "event=took_over" in new.log()
+
+    wait_until("the successor has taken over", took_over, every=0)
+    assert set(answers) == {200}
+    assert old.wait() == 0
+
+
+# --- a successor that is no good ----------------------------------------------------------------
+
+
+def goes_on_as_before(both, old, load):
+    old.wait_for_log("event=take_over_failed")
+    assert old.log().count("event=take_over_failed") == 1
+    goes_on(load)
+    load.stop()
+    assert not load.failures
+    assert old.status.is_ready() and old.is_running()
+    # It can still be taken over from.
+    both.lab.successor(old, "good", host=both.lab.host)
+    assert old.wait() == 0
+    both.echo()
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_successor_without_identity(both, end):
+    old = both.lab.run_agent("agent", both.config, host=both.lab.host)
+    load = both.lab.load(both.lab.host, "127.0.0.1", both.port)
+    good = old.config_path.read_text()
+    broken = json.loads(good)
+    broken["identity"]["endpoint"] = "unix:///nobody/is/here.sock"
+    old.config_path.write_text(json.dumps(broken))
+    new = both.lab.successor(old, "bad", host=both.lab.host, ready=False)
+    new.wait_for_log("event=started")
+    goes_on(load)
+    assert old.status.is_ready() and "took_over" not in new.log()
+    old.config_path.write_text(good)
+    new.expects_death = True
+    new.signal(end)
+    new.wait()
+    assert f"the successor (pid {new.pid}) ended before it was ready" in both_log(old)
+    goes_on_as_before(both, old, load)
+
+
+def both_log(agent):
+    agent.wait_for_log("event=take_over_failed")
+    return agent.log()
+
+
+def test_successor_with_a_broken_configuration(both):
+    old = both.lab.run_agent("agent", both.config, host=both.lab.host)
+    load = both.lab.load(both.lab.host, "127.0.0.1", both.port)
+    good = old.config_path.read_text()
+    old.config_path.write_text(good.replace('"outbound"', '"outbund"'))
+    new = both.lab.successor(old, "bad", host=both.lab.host, ready=False)
+    assert new.wait() == 1
+    goes_on(load)
+    old.signal(signal.SIGUSR2)  # the same by the launcher, which tells how it ended
+    wait_until("it is said", lambda: "ended by itself before it was ready" in old.log())
+    old.config_path.write_text(good)
+    goes_on_as_before(both, old, load)
+
+
+def test_nobody_to_take_over_from(both):
+    path = both.lab.configuration("alone", {"identity": {"endpoint": both.lab.endpoint()},
+                                            **both.config})
+    alone = both.lab.start("alone", [both.lab.pavise, "agent", "--config", path, "--take-over"])
+    assert alone.wait() == 3
+    assert "no running agent to take over from" in alone.log()
+
+
+# --- what goes over -----------------------------------------------------------------------------
+
+
+def test_pins_go_over_too(both):
+    """Also those that were made while the successor was starting."""
+    old = both.lab.run_agent("agent", both.config, host=both.lab.host)
+    authority = next(p for p in both.lab.processes if p.name == "authority")
+    authority.signal(signal.SIGSTOP)
+    new = both.lab.successor(old, "successor", host=both.lab.host, ready=False)
+    new.wait_for_log("event=started")
+    both.echo()
+    until = old.status.rows("/destinations")[0]["until"]
+    authority.signal(signal.SIGCONT)
+    new.wait_for_log("event=took_over")
+    assert old.wait() == 0
+    row = new.status.rows("/destinations")[0]
+    assert (row["address"], row["state"], row["until"]) == ("127.0.0.2", "pinned", until)
+
+
+def test_the_state_directory_has_one_writer(both):
+    state = both.lab.path("state")
+    both.config["identity"] = {"endpoint": both.lab.endpoint(), "stateDirectory": str(state)}
+    old = both.lab.run_agent("agent", both.config, host=both.lab.host)
+    both.echo()
+    new = both.lab.successor(old, "successor", host=both.lab.host)
+    assert old.wait() == 0
+    both.lab.wait_port(both.lab.host, "127.0.0.1", both.status)
+    assert new.status.post("/destinations/forget?address=127.0.0.2")[0] == 200
+    assert new.terminate() == 0
+    # The old process ended last of all that knew the pin; what it knew is not what is kept.
+    assert "127.0.0.2" not in (state / "pins").read_text()
+
+
+# --- SIGUSR2 ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def manager(loopback):
+    made = Manager(loopback)
+    yield made
+    made.close()
+
+
+def test_sigusr2_starts_a_successor(both, manager):
+    old = both.lab.run_agent("agent", both.config, host=both.lab.host,
+                             env={"NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "30000000"})
+    manager.wait_for("READY=1")
+    load = both.lab.load(both.lab.host, "127.0.0.1", both.port)
+    goes_on(load)
+    old.signal(signal.SIGUSR2)
+    assert old.wait() == 0
+    pid = int(re.search(r"the successor \(pid (\d+)\) accepts", old.log()).group(1))
+    try:
+        manager.wait_for(f"MAINPID={pid}")
+        goes_on(load)
+        load.stop()
+        assert not load.failures
+        assert old.status.is_ready()
+        seen = len(manager.lines())
+        wait_until("the successor is watched in its place",
+                   lambda: "WATCHDOG=1" in manager.lines()[seen:])
+        assert "STOPPING=1" not in manager.lines()
+    finally:
+        os.kill(pid, signal.SIGTERM)
+    wait_until("it has ended", lambda: has_ended(pid))
+
+
+def has_ended(pid):
+    """Also where nobody collects what is left of it."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat:
+            return stat.read().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def test_sockets_of_systemd_go_over(both):
+    old = both.activated(["out", "tunnel", "status", "health"])
+    both.echo()
+    both.lab.successor(old, "successor", host=both.lab.host)
+    assert old.wait() == 0
+    both.echo()
