@@ -55,9 +55,12 @@ static bool put_trust(const struct settings *settings,
             buf_append_text(out, "], output: \"" MARK_TRUST_PATH "\"}"));
 }
 
-static bool put_status(const struct settings *settings UNUSED,
-                       const struct agent_config_facts *facts, struct buf *out) {
-    bool ok = buf_printf(out, "status: {health: \"0.0.0.0:%d\"", INJECTED_HEALTH_PORT);
+// The kubelet asks the pod's first address.
+static bool put_status(const struct settings *settings, const struct agent_config_facts *facts,
+                       struct buf *out) {
+    bool is_v6 = settings_is(settings, SETTING_IP_FAMILY, "ipv6");
+    bool ok = buf_printf(out, "status: {health: \"%s:%d\"", is_v6 ? "[::]" : "0.0.0.0",
+                         INJECTED_HEALTH_PORT);
     if (facts->probes.len > 0) {
         ok = ok && buf_append_text(out, ", probes: [") &&
              buf_append(out, facts->probes.ptr, facts->probes.len) && buf_append_text(out, "]");

@@ -232,13 +232,21 @@ static bool take_event(struct builder *builder, const yaml_event_t *event) {
 
 // --- reading -------------------------------------------------------------------------------------
 
+// JSON may write a character beyond U+FFFF as two escapes, which YAML does not know.
+static const char *advice(const char *problem) {
+    return strstr(problem, "escape code") != NULL
+               ? "; write a character beyond U+FFFF itself, not as two \\u"
+               : "";
+}
+
 static bool fail_syntax(struct builder *builder, const yaml_parser_t *parser) {
     if (parser->error == YAML_MEMORY_ERROR) {
         return ERR_NO_MEMORY(builder->err, "reading a manifest");
     }
     char sentence[200];
-    snprintf(sentence, sizeof sentence, "this is neither YAML nor JSON: %s",
-             parser->problem == NULL ? "cannot be read" : parser->problem);
+    const char *problem = parser->problem == NULL ? "cannot be read" : parser->problem;
+    snprintf(sentence, sizeof sentence, "this is neither YAML nor JSON: %s%s", problem,
+             advice(problem));
     size_t offset = parser->error == YAML_READER_ERROR
                         ? parser->problem_offset
                         : offset_of(&builder->cursor, parser->problem_mark.index);

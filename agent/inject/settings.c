@@ -19,6 +19,7 @@ enum form {
     FORM_ADDRESS,
     FORM_SIGNER,
     FORM_SWITCH,
+    FORM_FAMILY,
     FORM_CONFIG,
     FORM_QUANTITY,
 };
@@ -132,6 +133,7 @@ static const struct {
     [FORM_ADDRESS] = {NULL, is_address, "HOST:PORT"},
     [FORM_SIGNER] = {NULL, is_signer, "a signer's name like \"example.org/workloads\""},
     [FORM_SWITCH] = {"enabled disabled", NULL, "enabled or disabled"},
+    [FORM_FAMILY] = {"ipv4 ipv6", NULL, "ipv4 or ipv6"},
     [FORM_CONFIG] = {NULL, is_config, "lines of configuration"},
     [FORM_QUANTITY] = {NULL, is_quantity, "a quantity like 10m or 16Mi"},
 };

@@ -129,11 +129,12 @@ def _serves(lab, port):
         return False
 
 
-def test_a_job_ends(lab, start):
+@pytest.mark.parametrize("family", ["ipv4", "ipv6"])
+def test_a_job_ends(lab, start, family):
     """The application has done its work: the kubelet tells the sidecar, which is done, too."""
     authority(lab)
     peer(lab)
-    pod = start(manifest("once"))
+    pod = start(manifest("once", annotations={"pavise/ip-family": family}))
     assert pod.process("app").wait() == 0
     assert pod.end_of_job() == {"pavise": 0}
 

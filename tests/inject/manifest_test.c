@@ -99,6 +99,8 @@ static void test_failures(void **state) {
     expect_failure(span_of_text("a: \"\\0\"\n"), "1:4: this text holds a NUL");
     expect_failure(span_of_text("\xff\xfe"), "1:1: this is UTF-16");
     expect_failure(span_of_text("a: \xff"), "1:4: this is neither");
+    expect_failure(span_of_text("{\"a\": \"\\ud83d\\ude00\"}"),
+                   "write a character beyond U+FFFF itself, not as two \\u");
     char deep[MANIFEST_DEPTH_MAX * 2];
     memset(deep, '[', sizeof deep);
     expect_failure(span_of(deep, sizeof deep), "the nesting is too deep here");

@@ -150,8 +150,8 @@ ANNOTATIONS = [
     {"identity": "istioCa", "identity-address": "ca.example:443", "identity-roots": "roots"},
     {"identity": "certManager"}, {"identity": "podCertificate", "identity-signer": "a.example/b"},
     {"identity-socket": "agent.sock"}, {"trust": "one"}, {"trust": "one,two,three"},
-    {"rewrite-probes": "disabled"}, {"cpu-request": "1", "memory-request": "1Gi",
-                                     "memory-limit": "2Gi"},
+    {"ip-family": "ipv6"}, {"rewrite-probes": "disabled"},
+    {"cpu-request": "1", "memory-request": "1Gi", "memory-limit": "2Gi"},
     {"image": "a.example/pavise@sha256:0", "intercept-image": "b:2"},
     {"config": "inbound: {mode: permissive}\nworkers: 1\n"},
     {"config": "status: {}", "interception": "explicit"}]
@@ -240,7 +240,8 @@ WRONG = [
     {"skip-inbound-ports": "80;drop"}, {"skip-outbound-ports": "80,"}, {"identity": "none"},
     {"identity-socket": "../x"}, {"identity-address": "nowhere"}, {"identity-roots": "a b"},
     {"identity": "podCertificate"}, {"identity-signer": "a\"b"}, {"trust": "a,,b"},
-    {"trust": ",a"}, {"rewrite-probes": "yes"}, {"config": "a\tb"}, {"cpu-request": "-1"},
+    {"trust": ",a"}, {"rewrite-probes": "yes"}, {"ip-family": "6"}, {"config": "a\tb"},
+    {"cpu-request": "-1"},
     {"memory-limit": "1\"Mi"}, {"image": "a b"}, {"image": "a" * 513}, {"unheard-of": "x"}]
 
 

@@ -44,6 +44,7 @@ FORMS = {
     "FORM_ADDRESS": "[A-Za-z0-9][A-Za-z0-9.:-]*:[A-Za-z0-9.:-]*",
     "FORM_SIGNER": "[A-Za-z0-9./-]*",
     "FORM_SWITCH": "enabled|disabled",
+    "FORM_FAMILY": "ipv4|ipv6",
     "FORM_CONFIG": r"[^\x00-\x09\x0b-\x1f]*",
     "FORM_QUANTITY": "[0-9][A-Za-z0-9.]*"}
 VALUE_MAX, CONFIG_MAX = 512, 128 << 10
@@ -244,8 +245,9 @@ def sections_cel(program):
     drain = re.fullmatch(r"drain: \{deadline: 25s\}", section(redirect, "drain"))
     trust = section(redirect, "trustStore")
     sources = f'"/etc/pavise-certs/{TRACERS["trust"]}"'
-    status = section(redirect, "status")
+    status, v6 = (section(pod, "status") for pod in (redirect, program.pod(ip_family="ipv6")))
     assert drain and sources in trust and status.endswith("}")
+    assert v6.replace("[::]", "0.0.0.0") == status
     names_list = f"{CONFIG_MAPS}.map(n, '\"/etc/pavise-certs/' + n + '\"').join(', ')"
     rows = {
         "identity": by_identity(identities, lambda text: text_cel(text, NAMES)),
@@ -255,7 +257,8 @@ def sections_cel(program):
         "intercept": f"{REDIRECTS} ? {text_cel(section(redirect, 'intercept'), names)} : ''",
         "drain": "'drain: {deadline: ' + string(variables.deadline) + 's}'",
         "trustStore": f"!({TRUSTS}) ? '' :\n{text_cel(trust, {sources: names_list})}",
-        "status": f"{quoted(status[:-1])} + (variables.probes.size() == 0 ? '' : ', probes: [' +\n"
+        "status": f"({is_setting('ip-family', 'ipv6')} ? {quoted(v6[:-1])} :\n"
+                  f"{quoted(status[:-1])}) +\n(variables.probes.size() == 0 ? '' : ', probes: [' +\n"
                   "variables.probes.map(p, p.row).join(', ') + ']') + '}'"}
     assert list(rows) == [line.partition(":")[0] for line in both(redirect, explicit)]
     return "[\n" + ",\n".join(f"['{name}', {text}]" for name, text in rows.items()) + "\n]"

@@ -39,6 +39,8 @@ class Pod:
         self.started = []  # the containers' names in the order of their start
         self._lab, self._images, self._sources = lab, images, sources
         self._host, self._node = host, node
+        is_v6 = manifest["metadata"]["annotations"].get("pavise/ip-family") == "ipv6"
+        self._address = host.v6 if is_v6 else host.v4  # the pod's first one
         self._processes = {}
         lab.path("volumes").mkdir(exist_ok=True)
         self._volumes = {one["name"]: self._volume(one) for one in self._spec("volumes")}
@@ -115,9 +117,9 @@ class Pod:
             return self._host.run(handler["exec"]["command"]).returncode == 0
         try:
             if "httpGet" in handler:
-                asked = Status(self._node, handler["httpGet"]["port"], self._host.v4)
+                asked = Status(self._node, handler["httpGet"]["port"], self._address)
                 return 200 <= asked.get(handler["httpGet"]["path"])[0] < 400
-            self._node.connect(self._host.v4, handler["tcpSocket"]["port"]).close()
+            self._node.connect(self._address, handler["tcpSocket"]["port"]).close()
             return True
         except OSError:
             return False
