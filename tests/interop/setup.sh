@@ -47,6 +47,27 @@ build() {
     done
 }
 
+# The applications of Spring Cloud: Maven builds without the network once it has fetched.
+spring() {
+    command -v mvn >/dev/null 2>&1 || { echo "no mvn" | reason spring; return; }
+    command -v javac >/dev/null 2>&1 || { echo "no JDK" | reason spring; return; }
+    stamp=$(cd "$here/spring" && cat $(find . -name '*.xml' -o -name '*.java' | sort) | sha256sum)
+    [ "$(cat "$bin/spring.stamp" 2>/dev/null)" != "$stamp" ] || [ ! -d "$bin/spring" ] || return 0
+    rm -rf "$folder/spring" "$bin/spring"
+    cp -R "$here/spring" "$folder/spring"
+    log=$bin/spring.log
+    export MAVEN_OPTS="${MAVEN_OPTS:--Xmx256m}"
+    set -- timeout 900 mvn -q -B -f "$folder/spring/pom.xml" "-Dmaven.repo.local=$folder/m2" package
+    if "$@" -o >"$log" 2>&1 || "$@" >"$log" 2>&1; then
+        ln -s "$folder/spring" "$bin/spring"
+        printf '%s\n' "$stamp" >"$bin/spring.stamp"
+        rm -f "$bin/spring.reason"
+    else
+        grep -m 1 ERROR "$log" | reason spring
+    fi
+}
+
+spring
 if [ "$(go_version)" -lt 126 ]; then
     echo "no Go 1.26 or newer" | reason spire-server spire-agent spiffe-peer ghostunnel istio-ca \
         kube
