@@ -123,6 +123,15 @@ static const struct config *config_of(void *arg) {
     return ((struct control *)arg)->config;
 }
 
+static size_t view_sandbox(void *arg, struct sandbox_view out[SANDBOX_VIEW_MAX]) {
+    const struct sandbox *sandbox = ((struct control *)arg)->sandbox;
+    for (int i = 0; i < SANDBOX_LAYERS; i++) {
+        out[i].layer = sandbox_layer_name(i);
+        out[i].is_on = sandbox != NULL && sandbox->layers[i].is_on;
+    }
+    return SANDBOX_LAYERS;
+}
+
 static bool rotate(void *arg, struct err *err) {
     struct control *control = arg;
     if (control->intake == NULL) {
@@ -155,6 +164,7 @@ bool control_status_start(struct control *control, struct err *err) {
         .readiness = readiness,
         .is_alive = is_alive,
         .config = config_of,
+        .sandbox = view_sandbox,
         .rotate = rotate,
         .drain = drain,
         .quit = quit,

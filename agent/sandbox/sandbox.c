@@ -137,9 +137,10 @@ bool sandbox_admits(const struct sandbox *sandbox, const struct config *config,
         ok ? sandbox_places_outside(&sandbox->places, &wanted) : NULL;
     if (outside != NULL) {
         ok = ERR_SET(err, ERR_ENVIRONMENT,
-                     "%s: %s is not among the directories that the sandbox left open at the start; "
-                     "restart the sidecar to use it",
-                     outside->key, outside->path);
+                     "%s: %s is not among the directories that the sandbox left open%s at the "
+                     "start; restart the sidecar to use it",
+                     outside->key, outside->path,
+                     (outside->access & LANDLOCK_WRITE) != 0 ? " for writing" : "");
     }
     sandbox_places_fini(&wanted);
     return ok;

@@ -255,6 +255,15 @@ static void health_metrics(struct sink *s, const struct render_metrics_input *in
            input->is_alive);
 }
 
+static void sandbox_metrics(struct sink *s, const struct render_metrics_input *input) {
+    const char *name = "pavise_sandbox_layer";
+    header(s, name, "gauge", "1 for each layer of the sandbox that the process is in.");
+    for (size_t i = 0; i < input->num_layers; i++) {
+        s->fine = s->fine && buf_printf(s->out, "%s{layer=\"%s\"} %d\n", name,
+                                        input->layers[i].layer, input->layers[i].is_on);
+    }
+}
+
 static void process_metrics(struct sink *s, const struct process_stat *p) {
     if (p->has_stat) {
         single_double(s, "process_cpu_seconds_total", "counter",
@@ -286,6 +295,7 @@ bool render_metrics_text(struct buf *out, const struct render_metrics_input *inp
     trust_metrics(&s, input->trust);
     reload_metrics(&s, input->reload);
     health_metrics(&s, input);
+    sandbox_metrics(&s, input);
     process_metrics(&s, input->process);
     return s.fine;
 }

@@ -20,6 +20,8 @@ struct render_metrics_input {
     const struct process_stat *process;
     const struct readiness *checks; // `num_checks` of them
     size_t num_checks;
+    const struct sandbox_view *layers; // `num_layers` of them
+    size_t num_layers;
     bool is_alive; // every worker's loop turned lately
 };
 

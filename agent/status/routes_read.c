@@ -10,6 +10,7 @@
 #include "agent/status/render_json.h"
 #include "agent/status/render_metrics.h"
 #include "agent/status/render_trust.h"
+#include "base/check.h"
 #include "base/clock.h"
 
 #define JSON_TYPE "application/json"
@@ -125,6 +126,8 @@ void routes_read_metrics(struct routes *routes, const struct http_request *reque
     bool ready;
     size_t num_checks = load_readiness(routes, checks, &ready);
     char why[256];
+    struct sandbox_view layers[SANDBOX_VIEW_MAX];
+    size_t num_layers = routes->backend.sandbox(routes->backend.arg, layers);
     struct render_metrics_input input = {
         .sums = &sums,
         .identity = &identity,
@@ -133,6 +136,8 @@ void routes_read_metrics(struct routes *routes, const struct http_request *reque
         .process = &process,
         .checks = checks,
         .num_checks = num_checks,
+        .layers = layers,
+        .num_layers = num_layers,
         .is_alive = routes->backend.is_alive(routes->backend.arg, why, sizeof(why)),
     };
     answer_rendered(response, RENDER_METRICS_TYPE, render_metrics_text(&response->body, &input));
@@ -198,11 +203,25 @@ void routes_read_trust(struct routes *routes, const struct http_request *request
     answer_rendered(response, JSON_TYPE, render_trust_view(&response->body, &view, scope));
 }
 
+// What came of `sandbox`, behind the configuration's own keys. The names need no quoting.
+static bool append_sandbox(struct routes *routes, struct buf *out) {
+    struct sandbox_view layers[SANDBOX_VIEW_MAX];
+    size_t num = routes->backend.sandbox(routes->backend.arg, layers);
+    CHECK(out->len > 0 && buf_span(out).ptr[out->len - 1] == '}');
+    out->len--;
+    bool fine = buf_append_text(out, ",\"sandboxLayers\":{");
+    for (size_t i = 0; i < num; i++) {
+        fine = fine && buf_printf(out, "%s\"%s\":%s", i == 0 ? "" : ",", layers[i].layer,
+                                  layers[i].is_on ? "true" : "false");
+    }
+    return fine && buf_append_text(out, "}}\n");
+}
+
 void routes_read_config(struct routes *routes, const struct http_request *request UNUSED,
                         struct http_response *response) {
     const struct config *config = routes->backend.config(routes->backend.arg);
     bool fine =
-        config_render_json(config, &response->body) && buf_append_text(&response->body, "\n");
+        config_render_json(config, &response->body) && append_sandbox(routes, &response->body);
     answer_rendered(response, JSON_TYPE, fine);
 }
 

@@ -42,6 +42,13 @@ struct reload_view {
     char last_error[512];    // "" when the last one worked
 };
 
+// A layer of the sandbox.
+struct sandbox_view {
+    const char *layer; // "landlock", ...
+    bool is_on;
+};
+#define SANDBOX_VIEW_MAX 8
+
 // What the status port asks of the agent. Called on the control loop; each returns at once, or
 // within a second for `collect` and `sum_counters`.
 struct status_backend {
@@ -53,6 +60,7 @@ struct status_backend {
     void (*reload)(void *arg, struct reload_view *out);
     void (*trust)(void *arg, struct trust_view *out); // trust_view_fini
     size_t (*readiness)(void *arg, struct readiness out[READINESS_MAX]);
+    size_t (*sandbox)(void *arg, struct sandbox_view out[SANDBOX_VIEW_MAX]);
     bool (*is_alive)(void *arg, char *why, size_t why_len); // every worker's loop turned lately
     const struct config *(*config)(void *arg);              // borrowed for the call
     // POSTs

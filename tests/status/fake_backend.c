@@ -192,6 +192,13 @@ void fake_backend_init(struct fake_backend *fake) {
     add_rest(&fake->view, now_ms);
 }
 
+static size_t sandbox(void *arg, struct sandbox_view out[SANDBOX_VIEW_MAX]) {
+    (void)arg;
+    out[0] = (struct sandbox_view){.layer = "landlock", .is_on = false};
+    out[1] = (struct sandbox_view){.layer = "seccomp", .is_on = true};
+    return 2;
+}
+
 void fake_backend_fini(struct fake_backend *fake) {
     identity_unref(fake->identity.identity);
     view_fini(&fake->view);
@@ -207,6 +214,7 @@ struct status_backend fake_backend_ops(struct fake_backend *fake) {
         .trust = trust,
         .readiness = readiness,
         .is_alive = is_alive,
+        .sandbox = sandbox,
         .config = config,
         .rotate = rotate,
         .drain = drain,

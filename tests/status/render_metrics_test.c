@@ -18,7 +18,10 @@ static char *render(struct fake_backend *fake) {
     struct process_stat process;
     struct buf out = {0};
     process_stat_load(&process);
+    const struct sandbox_view layers[] = {{"landlock", false}, {"seccomp", true}};
     struct render_metrics_input input = {
+        .layers = layers,
+        .num_layers = 2,
         .sums = &fake->sums,
         .identity = &fake->identity,
         .reload = &fake->reload,
@@ -105,6 +108,8 @@ static void test_values(void **state UNUSED) {
     check_value(text, "pavise_identity_state{state=\"valid\"}", "1");
     check_value(text, "pavise_identity_state{state=\"pending\"}", "0");
     check_value(text, "pavise_config_last_reload_successful", "1");
+    check_value(text, "pavise_sandbox_layer{layer=\"landlock\"}", "0");
+    check_value(text, "pavise_sandbox_layer{layer=\"seccomp\"}", "1");
     check_value(text, "pavise_build_info{version=\"0.1.0\"}", "1");
     free(text);
     fake.identity.source.next_renewal_ms = 1800000000500;

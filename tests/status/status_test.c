@@ -281,25 +281,25 @@ static void test_no_secret(void **state) {
     }
 }
 
+static void test_config_says_what_came_of_the_sandbox(void **state) {
+    struct status_fixture *f = *state;
+    HTTP_REPLY reply = http_probe_simple(f->loop, &f->status, "GET", "/config");
+    assert_non_null(
+        strstr(reply.body, ",\"sandboxLayers\":{\"landlock\":false,\"seccomp\":true}}\n"));
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, status_fixture_start, status_fixture_stop)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(test_routes),
-        TEST(test_allow),
-        TEST(test_ready),
-        TEST(test_not_ready),
-        TEST(test_startup_is_latched),
-        TEST(test_alive),
-        TEST(test_metrics),
-        TEST(test_own_listeners),
-        TEST(test_posts),
-        TEST(test_forget),
-        TEST(test_logging),
-        TEST(test_cross_site),
-        TEST(test_health_ignores_host),
-        TEST(test_smuggled),
-        TEST(test_page),
+        TEST(test_routes),        TEST(test_config_says_what_came_of_the_sandbox),
+        TEST(test_allow),         TEST(test_ready),
+        TEST(test_not_ready),     TEST(test_startup_is_latched),
+        TEST(test_alive),         TEST(test_metrics),
+        TEST(test_own_listeners), TEST(test_posts),
+        TEST(test_forget),        TEST(test_logging),
+        TEST(test_cross_site),    TEST(test_health_ignores_host),
+        TEST(test_smuggled),      TEST(test_page),
         TEST(test_no_secret),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
