@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "agent/config/config_paths.h"
 #include "agent/sandbox/landlock.h"
@@ -189,6 +190,12 @@ bool sandbox_places_collect(const struct config *config, const char *config_path
            (config == NULL || config_paths_each(config, on_path, out));
 }
 
+// The resolver's files are replaced by renames on many hosts. Who is not root may read all of /etc:
+// what others may not read there, the file's mode keeps from it.
+static bool add_etc(const struct collector *collector) {
+    return geteuid() == 0 || add(collector, "/etc");
+}
+
 bool sandbox_places_collect_own(struct sandbox_places *out) {
     static const struct {
         const char *path;
@@ -220,7 +227,7 @@ bool sandbox_places_collect_own(struct sandbox_places *out) {
             return false;
         }
     }
-    return true;
+    return add_etc(&(struct collector){.out = out, .key = "", .access = LANDLOCK_READ});
 }
 
 // --- comparing ---
