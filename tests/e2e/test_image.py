@@ -1,7 +1,10 @@
 """The container images of deploy/image: reproducible, small, and run by crun as they are."""
 
 import json
+import os
+import pathlib
 import stat
+import subprocess
 
 import pytest
 
@@ -17,11 +20,16 @@ pytestmark = pytest.mark.skipif(settings.has_sanitizer(), reason="images hold th
 
 
 @pytest.fixture(scope="module")
-def images(tmp_path_factory):
+def layouts(tmp_path_factory):
     folder = tmp_path_factory.mktemp("images")
     image.build(folder / "agent")
     image.build(folder / "intercept", "--intercept")
-    return Image(folder / "agent"), Image(folder / "intercept")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def images(layouts):
+    return Image(layouts / "agent"), Image(layouts / "intercept")
 
 
 @pytest.mark.parametrize("options", [[], ["--intercept"]])
@@ -46,6 +54,30 @@ def test_what_is_in_it(images, tmp_path):
     assert agent.config["config"]["Healthcheck"]["Test"][1:] == \
         ["/usr/bin/pavise", "status", "--ready"]
     assert intercept.config["config"]["User"] == f"{NOBODY}:{NOBODY}"
+
+
+def buildah(lab, *words):
+    return subprocess.run([
+        settings.program("buildah"), "--root", lab.path("storage"), "--runroot", lab.path("run"),
+        "--storage-driver", "vfs", *map(str, words)], text=True, capture_output=True, timeout=120,
+        check=False, env=settings.environment())
+
+
+@pytest.mark.parametrize("kind", ["agent", "intercept"])
+def test_other_tools_take_it(loopback, layouts, kind):
+    """Debian's buildah, which is podman's builder: the image as it is, and its program runs."""
+    made = buildah(loopback, "from", "--name", kind, f"oci:{layouts / kind}:latest")
+    assert made.returncode == 0, made.stderr
+    docker = json.loads(buildah(loopback, "inspect", kind).stdout)["Docker"]["config"]
+    assert docker["Entrypoint"] == ["/usr/bin/pavise"]
+    if kind == "agent":
+        assert docker["Healthcheck"]["Test"] == ["CMD", "/usr/bin/pavise", "status", "--ready"]
+        check = buildah(loopback, "run", "--isolation", "chroot", kind, "--",
+                        *docker["Healthcheck"]["Test"][1:])
+        assert check.returncode == 3 and "no agent answers" in check.stderr
+    else:
+        root = pathlib.Path(buildah(loopback, "mount", kind).stdout.strip())
+        assert os.getxattr(root / "usr/bin/pavise", "security.capability")[:1] == b"\x01"
 
 
 def test_the_agent_runs(lab, images):

@@ -116,6 +116,9 @@ def test_from_start_to_end(lab, start):
     app = pod.process("app")
     app.wait_for_log("the peer says hello")
     wait_until("it serves", lambda: _serves(lab, 9000))
+    facts = pod.facts("pavise")
+    assert facts["Uid"] == [str(AGENT_UID)] * 4 and facts["NoNewPrivs"] == ["1"]
+    assert int(facts["CapBnd"][0], 16) == 0 and facts["Seccomp"] == ["2"]
     assert pod.end() == {"app": 0, "pavise": 0}
     assert "the peer says goodbye" in app.log()
     assert asked[2].accepts == 2

@@ -3,8 +3,12 @@
 import gzip
 import json
 import os
+import pathlib
+import platform
 import subprocess
 import tarfile
+
+import pytest
 
 from . import settings
 
@@ -52,6 +56,30 @@ class Image:
         return folder
 
 
+# The profile that Debian's engines call their default; Docker's and containerd's are much the same.
+PROFILE = pathlib.Path("/usr/share/containers/seccomp.json")
+MACHINES = {"x86_64": ("amd64", "SCMP_ARCH_X86_64"), "aarch64": ("arm64", "SCMP_ARCH_AARCH64")}
+
+
+def runtime_default(capabilities):
+    """The profile as an engine hands it to crun for a container with these capabilities."""
+    if not PROFILE.exists():
+        pytest.skip(f"there is no {PROFILE} (golang-github-containers-common)")
+    profile = json.loads(PROFILE.read_bytes())
+    machine, architecture = MACHINES[platform.machine()]
+    have = {"arches": {machine}, "caps": set(capabilities)}
+
+    def applies(rule):
+        included, excluded = rule.get("includes") or {}, rule.get("excludes") or {}
+        return all(have[kind] & set(included[kind]) for kind in included) and \
+            not any(have[kind] & set(excluded[kind]) for kind in excluded)
+
+    return {"defaultAction": profile["defaultAction"],
+            "defaultErrnoRet": profile["defaultErrnoRet"], "architectures": [architecture],
+            "syscalls": [{key: rule[key] for key in ("names", "action", "args", "errnoRet")
+                          if rule.get(key)} for rule in profile["syscalls"] if applies(rule)]}
+
+
 # crun refuses a machine whose cgroups are half version 1, which is not what is tested here.
 OWN_CGROUPS = """
 umount -l /sys/fs/cgroup 2>/dev/null
@@ -62,7 +90,8 @@ mount -t cgroup2 none /sys/fs/cgroup && exec "$@"
 class Container:
     """One container: an unpacked image, who it runs as, in which network namespace."""
 
-    def __init__(self, lab, name, image, *, args=None, host=None, capabilities=(), mounts=()):
+    def __init__(self, lab, name, image, *, args=None, host=None, capabilities=(), mounts=(),
+                 seccomp=None):
         self.folder = lab.path(f"{name}.bundle")
         self.folder.mkdir()
         image.unpack(self.folder / "rootfs")
@@ -86,6 +115,8 @@ class Container:
                                      {"type": "network", **(
                                          {"path": str(host.namespace)} if host else {})}]},
         }
+        if seccomp is not None:
+            spec["linux"]["seccomp"] = seccomp
         (self.folder / "config.json").write_text(json.dumps(spec), encoding="ascii")
         self.name = f"pavise-e2e-{os.getpid()}-{name}"
 

@@ -2,13 +2,14 @@
 The containers of the injection run from their images by crun, in the pod's network namespace, as
 the manifest says and in its order; the user's commands run as programs of this machine."""
 
+import pathlib
 import subprocess
 import time
 
 import yaml
 
 from . import settings
-from .image import Container
+from .image import Container, runtime_default
 from .status import Status
 
 # In a mount namespace of its own: words until "--" are pairs of a folder and where it is mounted.
@@ -85,7 +86,7 @@ class Pod:
         added = [f"CAP_{name}" for name in security["capabilities"].get("add", [])]
         made = Container(self._lab, container["name"], self._images[container["image"]],
                          args=container["args"], host=self._host, capabilities=added,
-                         mounts=self._mounts(container))
+                         mounts=self._mounts(container), seccomp=runtime_default(added))
         assert made.uid == security["runAsUser"]
         return made
 
@@ -108,6 +109,13 @@ class Pod:
 
     def process(self, name):
         return self._processes[name]
+
+    def facts(self, name):
+        """/proc/PID/status of a container of the injection's: crun's child."""
+        crun = self._processes[name].pid
+        child = pathlib.Path(f"/proc/{crun}/task/{crun}/children").read_text().split()[0]
+        lines = pathlib.Path(f"/proc/{child}/status").read_text().splitlines()
+        return {key: value.split() for key, _, value in (line.partition(":") for line in lines)}
 
     # --- probes
 
