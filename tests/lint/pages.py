@@ -1,5 +1,6 @@
 """Pages that promise to be complete: docs/troubleshooting.md has a row for everything that can be
-said, and none for what is not said any more."""
+said, and none for what is not said any more; docs/edge-tls.md has one for every feature of the seed
+systems, and names a test that exists, or says why there is none."""
 
 import re
 
@@ -61,4 +62,46 @@ def troubleshooting_is_complete(_):
     yield from compare(EVENTS, set(events()), found.get(EVENTS, {}))
 
 
-CHECKS = [troubleshooting_is_complete]
+EDGE_PAGE = "docs/edge-tls.md"
+# How many features of each system there are: Azure Spring Cloud, API7 and APISIX, Redis Enterprise.
+FEATURES = {"AZ": 27, "AP": 41, "RE": 37}
+# `tests/e2e/test_x.py::test_y`, `tests/x/y_test.c`, `tests/x/y_test.c::test_z`
+TEST = re.compile(r"`(tests/[\w/]+\.(?:py|c))(?:::(\w+))?`")
+
+
+def text_of(path):
+    try:
+        return read(path)
+    except FileNotFoundError:
+        return ""
+
+
+def tests_are_there(_):
+    for path in walk("docs"):
+        if not path.endswith(".md"):
+            continue
+        for number, line in enumerate(read(path).split("\n"), 1):
+            for where, name in TEST.findall(line):
+                text = text_of(where)
+                if not text or (name and not re.search(rf"\b{name}\(", text)):
+                    yield path, number, f"there is no test {where}" + (f"::{name}" if name else "")
+
+
+def features_are_complete(_):
+    seen = {}
+    for number, line in enumerate(read(EDGE_PAGE).split("\n"), 1):
+        row = re.match(r"\| ((?:AZ|AP|RE)\d+) \|.*\| ([^|]*) \|$", line)
+        if row is None:
+            continue
+        if row.group(1) in seen:
+            yield EDGE_PAGE, number, f"{row.group(1)} is there twice"
+        seen[row.group(1)] = number
+        if not TEST.search(row.group(2)) and not row.group(2).startswith(("out: ", "not yet: ")):
+            yield EDGE_PAGE, number, f"{row.group(1)} has neither a test nor a reason"
+    for system, count in FEATURES.items():
+        for feature in (f"{system}{i}" for i in range(1, count + 1)):
+            if feature not in seen:
+                yield EDGE_PAGE, 1, f"no row for {feature}"
+
+
+CHECKS = [troubleshooting_is_complete, tests_are_there, features_are_complete]

@@ -171,6 +171,35 @@ def test_troubleshooting(monkeypatch):
     assert len(found(page.replace("three", "gone"))) == 2
 
 
+def test_pages_name_tests_that_exist(monkeypatch):
+    files = {"docs/x.md": "see `tests/a_test.c::test_one`, `tests/t.py::test_two`, `tests/t.py`",
+             "tests/a_test.c": "static void test_one(void **state) {",
+             "tests/t.py": "def test_two(lab):"}
+
+    def found():
+        monkeypatch.setattr(pages, "walk", lambda folder: ["docs/x.md"])
+        monkeypatch.setattr(pages, "read", lambda path: files.get(path, ""))
+        return len(list(pages.tests_are_there([])))
+    assert found() == 0
+    files["tests/t.py"] = "def test_twofold(lab):"
+    assert found() == 1
+    del files["tests/t.py"]
+    assert found() == 2
+
+
+def test_features(monkeypatch):
+    good = "| AZ1 | x | y | `tests/t.py::test_two` |\n| AZ2 | x |  | out: no |\n"
+
+    def found(text):
+        monkeypatch.setattr(pages, "FEATURES", {"AZ": 2})
+        monkeypatch.setattr(pages, "read", lambda _: text)
+        return len(list(pages.features_are_complete([])))
+    assert found(good) == 0
+    assert found(good.replace("AZ2", "AZ1")) == 2
+    assert found(good.replace("out: no", "")) == 1
+    assert found(good.replace("out: no", "some day")) == 1
+
+
 LOG = """//tests/a:x_test                    (cached) PASSED in 0.1s
 //tests/a:y_test                             FAILED in 0.2s
 //tests/a:z_replay                           PASSED in 0.2s

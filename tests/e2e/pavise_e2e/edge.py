@@ -113,7 +113,7 @@ class Pki:
 class WebApplication:
     """An HTTP/1.1 server that answers with what it was asked; `tls` makes it HTTPS."""
 
-    def __init__(self, tls=None):
+    def __init__(self, tls=None, port=0):
         seen = self.seen = []
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -130,7 +130,7 @@ class WebApplication:
             def log_message(self, *args):
                 pass
 
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self._server.daemon_threads = True
         if tls is not None:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)

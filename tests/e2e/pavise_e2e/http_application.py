@@ -68,8 +68,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 class HttpApplication:
-    def __init__(self):
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    def __init__(self, port=0):
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", port), _Handler)
         self._server.daemon_threads = True
         self._server.seen = self.seen = []  # (method, path, headers, body)
         self._server.released = threading.Event()
