@@ -18,7 +18,8 @@ enum { EXIT_GOOD = 0, EXIT_INPUT = 1, EXIT_USAGE = 2 };
 
 static const char usage[] =
     "usage: pavise status [WHAT] [--ready] [--address HOST:PORT | --config FILE] [-o json]\n"
-    "WHAT: identity, connections, tunnels, destinations, listeners, refusals, certs, trust,\n"
+    "WHAT: identity, connections, tunnels, destinations, listeners, refusals, certs, ports, "
+    "trust,\n"
     "      config, metrics; without it an overview\n";
 
 struct arguments {
@@ -33,9 +34,9 @@ static const struct {
     const char *what;
     bool is_table;
 } subjects[] = {
-    {"identity", true},  {"connections", true}, {"tunnels", true}, {"destinations", true},
-    {"listeners", true}, {"refusals", true},    {"certs", true},   {"trust", true},
-    {"config", false},   {"metrics", false},
+    {"identity", true},  {"connections", true}, {"tunnels", true},  {"destinations", true},
+    {"listeners", true}, {"refusals", true},    {"certs", true},    {"trust", true},
+    {"ports", true},     {"config", false},     {"metrics", false},
 };
 
 static bool is_subject(const char *what, bool *is_table) {

@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 
+#include "agent/command/status_table_internal.h"
 #include "agent/command/text_table.h"
 #include "agent/status/escape.h"
 #include "agent/status/human.h"
@@ -13,101 +14,6 @@
 OWN_DEFINE(json_t, json_decref)
 
 #define CELL_MAX 1024
-
-enum kind {
-    KIND_TEXT,  // as it is
-    KIND_LEFT,  // a time in the future: how long until then
-    KIND_WHEN,  // a time: "12s ago", "in 52m"
-    KIND_BYTES, // a size
-    KIND_YES,   // a boolean
-};
-
-struct column {
-    const char *title; // NULL ends the list
-    const char *key;
-    enum kind kind;
-};
-
-struct table {
-    const char *what; // the endpoint's name
-    const char *key;  // the list in its document
-    const char *empty;
-    struct column columns[TEXT_TABLE_COLUMNS_MAX + 1];
-};
-
-static const struct table tables[] = {
-    {"identity",
-     "svids",
-     "There is no certificate.",
-     {{"SPIFFE ID", "spiffeId", KIND_TEXT},
-      {"SERIAL", "serial", KIND_TEXT},
-      {"SINCE", "notBefore", KIND_WHEN},
-      {"TIME LEFT", "notAfter", KIND_LEFT},
-      {"HINT", "hint", KIND_TEXT}}},
-    {"certs",
-     "certificates",
-     "There is no certificate.",
-     {{"KIND", "kind", KIND_TEXT},
-      {"NAME", "name", KIND_TEXT},
-      {"STATE", "state", KIND_TEXT},
-      {"SERIAL", "serial", KIND_TEXT},
-      {"TIME LEFT", "notAfter", KIND_LEFT}}},
-    {"connections",
-     "connections",
-     "No connection is open.",
-     {{"ID", "id", KIND_TEXT},
-      {"DIRECTION", "direction", KIND_TEXT},
-      {"STATE", "state", KIND_TEXT},
-      {"SECURITY", "security", KIND_TEXT},
-      {"FROM", "source", KIND_TEXT},
-      {"TO", "destination", KIND_TEXT},
-      {"SENT", "bytesSent", KIND_BYTES},
-      {"RECEIVED", "bytesReceived", KIND_BYTES},
-      {"SINCE", "openedAt", KIND_WHEN},
-      {"RULE", "rule", KIND_TEXT},
-      {"PEER", "peerId", KIND_TEXT}}},
-    {"tunnels",
-     "tunnels",
-     "No tunnel is open.",
-     {{"ID", "id", KIND_TEXT},
-      {"DIRECTION", "direction", KIND_TEXT},
-      {"STATE", "state", KIND_TEXT},
-      {"PEER", "peer", KIND_TEXT},
-      {"STREAMS", "streamsOpen", KIND_TEXT},
-      {"TOTAL", "streamsTotal", KIND_TEXT},
-      {"SINCE", "openedAt", KIND_WHEN},
-      {"PEER TIME LEFT", "peerNotAfter", KIND_LEFT},
-      {"KEY EXCHANGE", "group", KIND_TEXT},
-      {"PEER SERIAL", "peerSerial", KIND_TEXT},
-      {"PEER IDENTITY", "peerId", KIND_TEXT}}},
-    {"destinations",
-     "destinations",
-     "No destination is remembered.",
-     {{"ADDRESS", "address", KIND_TEXT},
-      {"STATE", "state", KIND_TEXT},
-      {"SINCE", "since", KIND_WHEN},
-      {"UNTIL", "until", KIND_WHEN},
-      {"IDENTITY", "peerId", KIND_TEXT},
-      {"LAST ERROR", "lastError", KIND_TEXT}}},
-    {"listeners",
-     "listeners",
-     "Nothing listens.",
-     {{"KIND", "kind", KIND_TEXT},
-      {"ADDRESS", "address", KIND_TEXT},
-      {"TO", "destination", KIND_TEXT},
-      {"MODE", "mode", KIND_TEXT},
-      {"ACCEPTING", "accepting", KIND_YES}}},
-    {"refusals",
-     "refusals",
-     "Nothing was refused.",
-     {{"WHEN", "at", KIND_WHEN},
-      {"DIRECTION", "direction", KIND_TEXT},
-      {"REASON", "reason", KIND_TEXT},
-      {"FROM", "source", KIND_TEXT},
-      {"TO", "destination", KIND_TEXT},
-      {"PEER", "peerId", KIND_TEXT},
-      {"DETAIL", "detail", KIND_TEXT}}},
-};
 
 // Below the destinations: the host names of rules and listeners, where there are any.
 static const struct table host_table = {"hosts",
@@ -334,14 +240,14 @@ bool status_table_render(const char *what, struct span json, int64_t now_ms, str
     if (document == NULL) {
         return false;
     }
-    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
-        if (strcmp(tables[i].what, what) != 0) {
+    for (const struct table *t = status_table_rows; t->what != NULL; t++) {
+        if (strcmp(t->what, what) != 0) {
             continue;
         }
         bool has_hosts = json_array_size(json_object_get(document, "hosts")) > 0;
         bool is_identity = strcmp(what, "identity") == 0;
         bool fine = (!is_identity || render_identity(document, now_ms, out)) &&
-                    render_rows(&tables[i], document, now_ms, out) &&
+                    render_rows(t, document, now_ms, out) &&
                     (!is_identity || render_trust(document, now_ms, out)) &&
                     (!has_hosts || (buf_append_text(out, "\n") &&
                                     render_rows(&host_table, document, now_ms, out)));

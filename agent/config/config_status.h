@@ -31,7 +31,8 @@ struct config_status {
     struct netaddr listen;
     bool has_health;
     struct netaddr health;
-    bool quit; // POST /quitquitquit allowed
+    uint32_t expiry_alert_days; // 0: no warning
+    bool quit;                  // POST /quitquitquit allowed
     struct status_probe *probes;
     size_t num_probes;
 };

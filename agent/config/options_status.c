@@ -2,6 +2,8 @@
 #include "agent/config/options_rows.h"
 #include "agent/config/text_checks.h"
 
+#define EXPIRY_ALERT_DAYS_MAX 3650
+
 static const struct option_choice name_choices[] = {
     {"livez", PROBE_LIVEZ, false},           {"readyz", PROBE_READYZ, false},
     {"startupz", PROBE_STARTUPZ, false},     {"prestopz", PROBE_PRESTOPZ, false},
@@ -86,7 +88,13 @@ static const struct option_row status_rows[] = {
      VALUE(struct config, status.quit),
      .fallback = "false",
      .meaning = "Allow POST /quitquitquit."},
-    NOT_YET("expiryAlertDays"),
+    {.key = "expiryAlertDays",
+     .type = OPTION_NUMBER,
+     .max = EXPIRY_ALERT_DAYS_MAX,
+     VALUE(struct config, status.expiry_alert_days),
+     .fallback = "45",
+     .meaning = "Warn once a day of each certificate below `inbound.ports` and "
+                "`outbound.destinations` that expires within so many days; 0: never."},
     NOT_YET("audit"),
     END};
 const struct option_section options_status = {.rows = status_rows};

@@ -343,6 +343,7 @@ void control_free(struct control *control) {
     notify_fini(&control->notify);
     destinations_free(control->shared.destinations);
     refusals_free(control->shared.refusals);
+    control_expiry_stop(control);
     edge_set_unref(control->edges);
     config_unref(control->config);
     if (control->loop != NULL) {

@@ -193,6 +193,7 @@ static void on_tick(struct ev_loop *loop UNUSED, ev_timer *timer, int events UNU
     int64_t now = clock_wall_s();
     control_state_tick(control);
     control_notify_tick(control);
+    control_expiry_tick(control, now);
     enum identity_state state = identity_store_state(control->store, now);
     ask_again(control, state);
     if (!control->said_expired && state == IDENTITY_EXPIRED) {

@@ -35,6 +35,13 @@ struct kept_state {
     bool is_theirs; // another process of this agent writes there
 };
 
+// Which warnings of expiry were given.
+struct control_expiry {
+    int64_t day;                  // since 1970, on which `said` was said
+    const struct edge_set *edges; // that was looked at last; only compared
+    struct view said;             // `certificates`
+};
+
 struct control {
     struct ev_loop *loop;
     char *config_path;
@@ -52,6 +59,7 @@ struct control {
     int64_t identity_changed_at_ms; // wall clock; 0: never
 
     struct kept_state kept;
+    struct control_expiry expiry;
     struct worker_shared shared;
     struct worker **workers;
     unsigned num_workers;

@@ -72,6 +72,10 @@ void control_successor_stop(struct control *control);
 void control_notify_start(struct control *control);
 void control_notify_tick(struct control *control); // every second, and when something has changed
 
+// control_expiry.c
+void control_expiry_tick(struct control *control, int64_t now_s); // every second
+void control_expiry_stop(struct control *control);
+
 // control_status.c
 bool control_status_start(struct control *control, struct err *err) MUST_USE;
 size_t control_readiness(struct control *control, struct readiness out[READINESS_MAX]);

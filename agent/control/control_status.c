@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "agent/control/control_parts_internal.h"
+#include "agent/edge/edge_inventory.h"
 #include "agent/names/host_table.h"
 #include "base/clock.h"
 #include "base/text.h"
@@ -27,6 +28,9 @@ static void collect(void *arg, unsigned parts, struct view *out) {
     }
     if ((parts & VIEW_REFUSALS) != 0) {
         refusals_render(control->shared.refusals, out);
+    }
+    if ((parts & VIEW_CERTIFICATES) != 0) {
+        (void)!edge_inventory_render(control->edges, out); // without memory, those that fit
     }
 }
 

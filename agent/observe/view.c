@@ -37,6 +37,7 @@ VIEW_ADD(listener, listeners)
 VIEW_ADD(destination, destinations)
 VIEW_ADD(host, hosts)
 VIEW_ADD(refusal, refusals)
+VIEW_ADD(certificate, certificates)
 
 void view_fini(struct view *view) {
     if (view == NULL) {
@@ -48,5 +49,6 @@ void view_fini(struct view *view) {
     free(view->destinations);
     free(view->hosts);
     free(view->refusals);
+    free(view->certificates);
     *view = (struct view){0};
 }

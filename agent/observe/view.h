@@ -1,5 +1,4 @@
-// Plain views of live objects: the workers fill them in, the status port renders them and never
-// sees a live object.
+// Plain views: the workers fill them in, the status port renders them and sees no live object.
 #ifndef AGENT_OBSERVE_VIEW_H
 #define AGENT_OBSERVE_VIEW_H
 
@@ -7,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/observe/certificate_view.h"
 #include "agent/observe/host_view.h"
 #include "agent/observe/observe.h"
 #include "base/netaddr.h"
@@ -18,9 +18,9 @@ enum view_part {
     VIEW_LISTENERS = 4,
     VIEW_DESTINATIONS = 8,
     VIEW_REFUSALS = 16,
+    VIEW_CERTIFICATES = 32,
 };
 
-// A live connection, as /connections shows it.
 struct connection_view {
     uint64_t id;
     enum direction direction;
@@ -67,7 +67,7 @@ struct listener_view {
     bool accepting;
 };
 
-// What is remembered of a destination's membership in the mesh.
+// A destination's membership in the mesh.
 struct destination_view {
     struct netaddr address;     // port 0
     const char *state;          // "pinned", "plaintext", "unreachable"
@@ -101,6 +101,8 @@ struct view { // growing arrays; view_fini frees them
     size_t num_hosts, cap_hosts;
     struct refusal_view *refusals; // newest first
     size_t num_refusals, cap_refusals;
+    struct certificate_view *certificates;
+    size_t num_certificates, cap_certificates;
     unsigned workers_missing; // workers that did not answer in time
 };
 
@@ -112,5 +114,6 @@ struct listener_view *view_add_listener(struct view *view);
 struct destination_view *view_add_destination(struct view *view);
 struct host_view *view_add_host(struct view *view);
 struct refusal_view *view_add_refusal(struct view *view);
+struct certificate_view *view_add_certificate(struct view *view);
 
 #endif

@@ -4,11 +4,15 @@
 #define AGENT_STATUS_JSON_INTERNAL_H
 
 #include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
 
 #include <jansson.h>
 
 #include "agent/status/escape.h"
 #include "base/buf.h"
+#include "base/clock.h"
+#include "base/span.h"
 
 // An object under construction. A value that could not be made fails the whole document: a key
 // that is silently missing would be read as an answer.
@@ -45,6 +49,38 @@ static inline json_t *text(const char *value) {
     }
     buf_fini(&clean);
     return json;
+}
+
+static inline json_t *span_text(struct span value) {
+    struct buf copy = {0};
+    json_t *json = NULL;
+    if (buf_append(&copy, value.ptr, value.len) && buf_append(&copy, "", 1)) {
+        json = text((const char *)buf_span(&copy).ptr);
+    }
+    buf_fini(&copy);
+    return json;
+}
+
+static inline json_t *number(uint64_t value) {
+    return json_integer((json_int_t)value);
+}
+
+static inline json_t *time_s(int64_t wall_s) {
+    char out[CLOCK_TEXT_MAX];
+    if (wall_s == 0) {
+        return json_null();
+    }
+    clock_format(wall_s * 1000, false, out);
+    return json_string(out);
+}
+
+// Appends the document and ends its use. NULL fails.
+static inline bool dump(struct buf *out, json_t *json) {
+    char *rendered = json == NULL ? NULL : json_dumps(json, JSON_INDENT(2));
+    json_decref(json);
+    bool fine = rendered != NULL && buf_append_text(out, rendered) && buf_append_text(out, "\n");
+    free(rendered);
+    return fine;
 }
 
 #endif

@@ -1,37 +1,7 @@
 #include "agent/status/render_json.h"
 
-#include <stdlib.h>
-
-#include <jansson.h>
-
 #include "agent/status/json_internal.h"
-#include "base/clock.h"
 #include "certmgr/identity.h"
-
-static json_t *span_text(struct span value) {
-    struct buf copy = {0};
-    json_t *json = NULL;
-    if (buf_append(&copy, value.ptr, value.len) && buf_append(&copy, "", 1)) {
-        json = text((const char *)buf_span(&copy).ptr);
-    }
-    buf_fini(&copy);
-    return json;
-}
-
-static json_t *text_or_null(const char *value) {
-    return value[0] == '\0' ? json_null() : text(value);
-}
-
-static json_t *number(uint64_t value) {
-    return json_integer((json_int_t)value);
-}
-
-static json_t *address(const struct netaddr *addr) {
-    char out[NETADDR_TEXT_MAX];
-    bool none = addr->family == NETADDR_NONE;
-    const char *shown = addr->port == 0 ? netaddr_format_ip(addr, out) : netaddr_format(addr, out);
-    return none ? json_null() : json_string(shown);
-}
 
 static json_t *time_ms(int64_t wall_ms) {
     char out[CLOCK_TEXT_MAX];
@@ -42,13 +12,15 @@ static json_t *time_ms(int64_t wall_ms) {
     return json_string(out);
 }
 
-static json_t *time_s(int64_t wall_s) {
-    char out[CLOCK_TEXT_MAX];
-    if (wall_s == 0) {
-        return json_null();
-    }
-    clock_format(wall_s * 1000, false, out);
-    return json_string(out);
+static json_t *text_or_null(const char *value) {
+    return value[0] == '\0' ? json_null() : text(value);
+}
+
+static json_t *address(const struct netaddr *addr) {
+    char out[NETADDR_TEXT_MAX];
+    bool none = addr->family == NETADDR_NONE;
+    const char *shown = addr->port == 0 ? netaddr_format_ip(addr, out) : netaddr_format(addr, out);
+    return none ? json_null() : json_string(shown);
 }
 
 static json_t *connection(const struct view *view, size_t i) {
@@ -159,15 +131,6 @@ static json_t *refusal(const struct view *view, size_t i) {
     put(&o, "rule", text_or_null(r->rule));
     put(&o, "detail", text(r->detail));
     return object_end(&o);
-}
-
-// Appends the document and ends its use. NULL fails.
-static bool dump(struct buf *out, json_t *json) {
-    char *rendered = json == NULL ? NULL : json_dumps(json, JSON_INDENT(2));
-    json_decref(json);
-    bool fine = rendered != NULL && buf_append_text(out, rendered) && buf_append_text(out, "\n");
-    free(rendered);
-    return fine;
 }
 
 typedef json_t *row_fn(const struct view *view, size_t i);
@@ -311,89 +274,5 @@ bool render_json_identity(struct buf *out, const struct identity_view *view) {
     put(&o, "lastRefusal", text(view->last_refusal));
     put(&o, "bundles", bundles(view->identity));
     put(&o, "keptUntil", time_s(view->kept_until));
-    return dump(out, object_end(&o));
-}
-
-static json_t *certificate(const struct svid *s, int64_t now_s) {
-    struct object o = object_begin();
-    int64_t left = svid_not_after(s) - now_s;
-    const char *state = left <= 0                    ? "expired"
-                        : now_s < svid_not_before(s) ? "notYetValid"
-                                                     : "valid";
-    put(&o, "kind", json_string("identity"));
-    put(&o, "name", span_text(spiffe_id_text(svid_id(s))));
-    put(&o, "state", json_string(state));
-    put(&o, "serial", text(svid_serial(s)));
-    put(&o, "notBefore", time_s(svid_not_before(s)));
-    put(&o, "notAfter", time_s(svid_not_after(s)));
-    put(&o, "secondsLeft", json_integer(left));
-    return object_end(&o);
-}
-
-static json_t *authority(const struct bundle_view *b, int64_t now_s) {
-    struct object o = object_begin();
-    put(&o, "kind", json_string("trust_bundle"));
-    put(&o, "name", span_text(b->trust_domain));
-    put(&o, "state", json_string(b->not_after <= now_s ? "expired" : "valid"));
-    put(&o, "certificates", number(b->num_certificates));
-    put(&o, "notAfter", time_s(b->not_after));
-    put(&o, "secondsLeft", json_integer(b->not_after - now_s));
-    return object_end(&o);
-}
-
-static json_t *hex(const uint8_t *bytes, size_t len) {
-    char out[2 * TRUST_CERT_SHA256_LEN + 1];
-    trust_cert_hex(bytes, len, out);
-    return json_string(out);
-}
-
-static json_t *trusted_certificate(const struct trust_entry *entry, int64_t now_s) {
-    const struct trust_cert *cert = entry->cert;
-    unsigned findings = trust_cert_findings(cert, now_s);
-    const char *state = (findings & TRUST_EXPIRED) != 0         ? "expired"
-                        : (findings & TRUST_NOT_YET_VALID) != 0 ? "notYetValid"
-                                                                : "valid";
-    struct object o = object_begin();
-    put(&o, "kind", json_string("trust"));
-    put(&o, "name", text(entry->alias));
-    put(&o, "state", json_string(state));
-    put(&o, "subjectName", text(cert->subject));
-    put(&o, "issuer", text(cert->issuer));
-    put(&o, "thumbprint", hex(cert->sha1, sizeof(cert->sha1)));
-    put(&o, "sha256", hex(cert->sha256, sizeof(cert->sha256)));
-    put(&o, "notBefore", time_s(cert->not_before));
-    put(&o, "notAfter", time_s(cert->not_after));
-    put(&o, "secondsLeft", json_integer(cert->not_after - now_s));
-    return object_end(&o);
-}
-
-static void append_trusted(struct object *o, json_t *list, const struct trust_set *trusted,
-                           int64_t now_s) {
-    for (size_t i = 0; trusted != NULL && i < trusted->num_entries; i++) {
-        const struct trust_entry *entry = trusted->entries[i];
-        if (entry->origin != TRUST_PUBLIC) {
-            json_t *row = trusted_certificate(entry, now_s);
-            o->fine = json_array_append_new(list, row) == 0 && o->fine;
-        }
-    }
-}
-
-bool render_json_certs(struct buf *out, const struct identity_view *view,
-                       const struct trust_set *trusted, int64_t now_ms) {
-    struct object o = object_begin();
-    json_t *list = json_array();
-    struct identity *identity = view->identity;
-    struct bundle_set *set = identity == NULL ? NULL : identity_bundles(identity);
-    for (size_t i = 0; identity != NULL && i < identity_num_svids(identity); i++) {
-        json_t *row = certificate(identity_svid_at(identity, i), now_ms / 1000);
-        o.fine = json_array_append_new(list, row) == 0 && o.fine;
-    }
-    for (size_t i = 0; set != NULL && i < bundle_set_num_domains(set); i++) {
-        struct bundle_view bundle_row = bundle_set_view(set, i);
-        json_t *row = authority(&bundle_row, now_ms / 1000);
-        o.fine = json_array_append_new(list, row) == 0 && o.fine;
-    }
-    append_trusted(&o, list, trusted, now_ms / 1000);
-    put(&o, "certificates", list);
     return dump(out, object_end(&o));
 }

@@ -20,8 +20,5 @@ bool render_json_listeners(struct buf *out, const struct view *view) MUST_USE;
 bool render_json_destinations(struct buf *out, const struct view *view) MUST_USE;
 bool render_json_refusals(struct buf *out, const struct view *view) MUST_USE;
 bool render_json_identity(struct buf *out, const struct identity_view *view) MUST_USE;
-// The identity's certificates and bundles, and the user's in the trust store (NULL: none).
-bool render_json_certs(struct buf *out, const struct identity_view *view,
-                       const struct trust_set *trusted, int64_t now_ms) MUST_USE;
 
 #endif

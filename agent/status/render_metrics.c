@@ -172,6 +172,22 @@ static void certificates(struct sink *s, const struct identity *identity,
     }
 }
 
+// How long from now, as Redis Enterprise says it; negative: since when it has expired.
+static void expiries(struct sink *s, const struct view *configured, int64_t now_s) {
+    const char *name = "pavise_cert_expires_in_seconds";
+    if (configured->num_certificates > 0) {
+        header(s, name, "gauge",
+               "Time until a certificate that the configuration names expires, in seconds.");
+    }
+    for (size_t i = 0; i < configured->num_certificates; i++) {
+        const struct certificate_view *cert = &configured->certificates[i];
+        s->fine = s->fine && buf_printf(s->out, "%s{logical_name=\"", name) &&
+                  escape_label(s->out, cert->logical_name) &&
+                  buf_append_text(s->out, "\",path=\"") && escape_label(s->out, cert->path) &&
+                  buf_printf(s->out, "\"} %" PRId64 "\n", cert->not_after - now_s);
+    }
+}
+
 static void identity_metrics(struct sink *s, const struct identity_view *view) {
     const char *updates = "pavise_identity_updates_total";
     const char *state = "pavise_identity_state";
@@ -291,6 +307,7 @@ bool render_metrics_text(struct buf *out, const struct render_metrics_input *inp
     closed(&s, input->sums);
     refused(&s, input->sums);
     certificates(&s, input->identity->identity, input->trust->set);
+    expiries(&s, input->configured, input->now_s);
     identity_metrics(&s, input->identity);
     trust_metrics(&s, input->trust);
     reload_metrics(&s, input->reload);

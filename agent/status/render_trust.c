@@ -169,14 +169,6 @@ static json_t *public_roots(const struct trust_view *view) {
     return object_end(&o);
 }
 
-static bool dump(struct buf *out, json_t *json) {
-    char *rendered = json == NULL ? NULL : json_dumps(json, JSON_INDENT(2));
-    json_decref(json);
-    bool fine = rendered != NULL && buf_append_text(out, rendered) && buf_append_text(out, "\n");
-    free(rendered);
-    return fine;
-}
-
 bool render_trust_entry(struct buf *out, const struct trust_entry *entry) {
     return dump(out, entry_json(entry));
 }

@@ -86,6 +86,7 @@ static const struct route {
     {"/identity", false, ROUTES_STATUS, routes_read_identity},
     {"/certs", false, ROUTES_STATUS, routes_read_certs},
     {"/listeners", false, ROUTES_STATUS, routes_read_listeners},
+    {"/ports", false, ROUTES_STATUS, routes_read_ports},
     {"/connections", false, ROUTES_STATUS, routes_read_connections},
     {"/tunnels", false, ROUTES_STATUS, routes_read_tunnels},
     {"/destinations", false, ROUTES_STATUS, routes_read_destinations},

@@ -7,8 +7,10 @@
 #include "agent/status/page.h"
 #include "agent/status/process_stat.h"
 #include "agent/status/query.h"
+#include "agent/status/render_certs.h"
 #include "agent/status/render_json.h"
 #include "agent/status/render_metrics.h"
+#include "agent/status/render_ports.h"
 #include "agent/status/render_trust.h"
 #include "base/check.h"
 #include "base/clock.h"
@@ -128,11 +130,15 @@ void routes_read_metrics(struct routes *routes, const struct http_request *reque
     char why[256];
     struct sandbox_view layers[SANDBOX_VIEW_MAX];
     size_t num_layers = routes->backend.sandbox(routes->backend.arg, layers);
+    VIEW configured = {0};
+    collect(routes, VIEW_CERTIFICATES, &configured);
     struct render_metrics_input input = {
         .sums = &sums,
         .identity = &identity,
         .reload = &reload,
         .trust = &trust,
+        .configured = &configured,
+        .now_s = clock_wall_s(),
         .process = &process,
         .checks = checks,
         .num_checks = num_checks,
@@ -156,8 +162,13 @@ void routes_read_certs(struct routes *routes, const struct http_request *request
     load_identity(routes, &view);
     TRUST_VIEW trust = {0};
     load_trust(routes, &trust);
-    bool fine = render_json_certs(&response->body, &view, trust.set, clock_wall_ms());
-    answer_rendered(response, JSON_TYPE, fine);
+    VIEW configured = {0};
+    collect(routes, VIEW_CERTIFICATES, &configured);
+    const struct render_certs_input input = {.identity = &view,
+                                             .trusted = trust.set,
+                                             .configured = &configured,
+                                             .now_ms = clock_wall_ms()};
+    answer_rendered(response, JSON_TYPE, render_certs_json(&response->body, &input));
 }
 
 typedef bool render_fn(struct buf *out, const struct view *view);
@@ -215,6 +226,12 @@ static bool append_sandbox(struct routes *routes, struct buf *out) {
                                   layers[i].is_on ? "true" : "false");
     }
     return fine && buf_append_text(out, "}}\n");
+}
+
+void routes_read_ports(struct routes *routes, const struct http_request *request UNUSED,
+                       struct http_response *response) {
+    const struct config *config = routes->backend.config(routes->backend.arg);
+    answer_rendered(response, JSON_TYPE, render_ports_json(&response->body, config));
 }
 
 void routes_read_config(struct routes *routes, const struct http_request *request UNUSED,

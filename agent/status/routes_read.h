@@ -16,6 +16,7 @@ routes_fn routes_read_metrics;
 routes_fn routes_read_identity;
 routes_fn routes_read_certs;
 routes_fn routes_read_listeners;
+routes_fn routes_read_ports;
 routes_fn routes_read_connections;
 routes_fn routes_read_tunnels;
 routes_fn routes_read_destinations;

@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import time
 
 import pytest
 
@@ -488,3 +489,32 @@ def test_peers_only(loopback, pki):
         "peerCerts": files(pki, "ca")})
     assert edge.pongs(tls=False) and edge.pongs(client="client")
     assert not edge.pongs() and not edge.pongs(client="client2")
+
+
+def test_expiry_and_what_is_in_force(loopback, pki, web):
+    """RE31, RE32, AZ12: each certificate's time left, one warning for it, the mode of the port."""
+    pki.leaf("soon", "ca", "/CN=soon", "subjectAltName = DNS:mtls.httpbin.org",
+             dates=("20200101000000Z", time.strftime("%Y%m%d%H%M%SZ",
+                                                     time.gmtime(time.time() + 10 * 86400))))
+    keys = {"certificates": [pem(pki, "soon")], "clientCerts": files(pki, "ca")}
+    edge = edge_for(loopback, pki, web, **keys)
+    left = edge.agent.status.metric("pavise_cert_expires_in_seconds",
+                                    logical_name="inbound/8443/soon",
+                                    path=str(pki.certificate("soon")))
+    assert 9 * 86400 < left <= 10 * 86400
+    assert edge.agent.status.metric("pavise_cert_expires_in_seconds",
+                                    logical_name="inbound/8443/clientCerts",
+                                    path=str(pki.certificate("ca"))) > 3000 * 86400
+    wait_until("the warning", lambda: "event=certificate_expires" in edge.agent.log())
+    edge.reload({**keys, "appTls": {"mode": "reencrypt"}})
+    wait_until("the reloaded port is shown", lambda: edge.agent.status.json(
+        "/ports")["ports"][0]["enableEndToEndTls"] is True)
+    warnings = [line for line in edge.agent.log().splitlines()
+                if "event=certificate_expires" in line]
+    assert len(warnings) == 1 and "name=inbound/8443/soon" in warnings[0]
+    rows = edge.agent.status.json("/certs")["certificates"]
+    assert [row["name"] for row in rows if row["kind"] == "configured"] == [
+        "inbound/8443/soon", "inbound/8443/clientCerts"]
+    port = edge.agent.status.json("/ports")["ports"][0]
+    assert (port["mode"], port["clientAuth"], port["appTls"]) == (
+        "required", "required", "reencrypt")

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "agent/edge/edge_inventory.h"
 #include "base/file.h"
 #include "certmgr/pem.h"
 #include "tests/testing/pki.h"
@@ -192,9 +193,32 @@ static void test_pinned_leaf_is_said(void **state) {
     assert_non_null(memmem(buf_span(&w->warnings).ptr, w->warnings.len, "has no effect", 13));
 }
 
+static void test_inventory(void **state) {
+    struct world *w = *state;
+    struct view view = {0};
+    OWNED(edge_set_unref)
+    struct edge_set *set = load(w,
+                                CERT ", clientCerts: [{file: DIR/ca.crt}]}], clientCerts: "
+                                     "[{file: DIR/old.crt}, {file: DIR/ca.crt}]",
+                                NULL, EDGE_EXPIRY_WARNS);
+    assert_non_null(set);
+    assert_true(edge_inventory_render(set, &view));
+    assert_int_equal(view.num_certificates, 4);
+    assert_string_equal(view.certificates[0].logical_name, "inbound/8443/www");
+    assert_non_null(strstr(view.certificates[0].path, "/server.crt"));
+    assert_int_equal(view.certificates[0].not_after, PKI_NOT_AFTER);
+    assert_string_equal(view.certificates[1].logical_name, "inbound/8443/www/clientCerts");
+    assert_string_equal(view.certificates[2].logical_name, "inbound/8443/clientCerts");
+    assert_int_equal(view.certificates[2].not_after, PKI_NOT_BEFORE + 1);
+    view_fini(&view);
+    assert_true(edge_inventory_render(NULL, &view));
+    assert_int_equal(view.num_certificates, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_port, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_inventory, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_workload_certificate, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_mistakes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_has_expired_since, set_up, tear_down),

@@ -46,7 +46,7 @@ TESTED_ELSEWHERE = [
     (r"agent/tls/tls_link\.c|agent/tunnel/(leg_stream\w*|pool)\.c", "tests/tunnel/tunnel_test.c"),
     (r"agent/tls/edge_app\.c", "tests/e2e/test_edge_inbound.py"),
     (r"agent/tls/edge_resume\.c", "tests/tls/edge_session_test.c"),
-    (r"agent/edge/edge_files\.c|agent/tls/edge_chain\.c", "tests/edge/edge_set_test.c"),
+    (r"agent/edge/edge_(files|inventory)\.c|agent/tls/edge_chain\.c", "tests/edge/edge_set_test.c"),
     # Wiring of a whole agent: tested through the program.
     (r"agent/command/intercept\.c", "tests/e2e/test_intercept.py"),
     (r"agent/intercept/ambient\.c", "tests/e2e/test_image.py"),

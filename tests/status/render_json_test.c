@@ -212,53 +212,6 @@ static void test_identity(void **state UNUSED) {
     fake_backend_fini(&fake);
 }
 
-static json_t *render_certs(const struct identity_view *view, int64_t now_ms) {
-    struct buf out = {0};
-    assert_true(render_json_certs(&out, view, NULL, now_ms));
-    return parse(&out);
-}
-
-static void test_certs(void **state UNUSED) {
-    struct fake_backend fake;
-    fake_backend_init(&fake);
-    int64_t end = svid_not_after(identity_svid(fake.identity.identity));
-    json_t *json = render_certs(&fake.identity, (end - 100) * 1000);
-    json_t *row = first(json, "certificates");
-    check_text(row, "kind", "identity");
-    check_text(row, "name", FAKE_BACKEND_ID);
-    check_text(row, "state", "valid");
-    check_number(row, "secondsLeft", 100);
-    row = json_array_get(json_object_get(json, "certificates"), 1);
-    check_text(row, "kind", "trust_bundle");
-    check_text(row, "name", "example.org");
-    json_decref(json);
-    json = render_certs(&fake.identity, end * 1000);
-    check_text(first(json, "certificates"), "state", "expired");
-    json_decref(json);
-    json = render_certs(&fake.identity, (end - 10000) * 1000);
-    check_text(first(json, "certificates"), "state", "notYetValid");
-    json_decref(json);
-    fake_backend_fini(&fake);
-}
-
-static void test_certs_of_the_trust_store(void **state UNUSED) {
-    const struct identity_view none = {0};
-    struct buf out = {0};
-    OWNED(trust_set_unref) struct trust_set *set = trust_fixture_set();
-    assert_true(render_json_certs(&out, &none, set, PKI_NOW * INT64_C(1000)));
-    json_t *json = parse(&out);
-    const json_t *rows = json_object_get(json, "certificates");
-    assert_int_equal(json_array_size(rows), 2); // not the public root
-    json_t *row = json_array_get(rows, 0);
-    check_text(row, "kind", "trust");
-    check_text(row, "state", "valid");
-    check_text(row, "notAfter", "2100-01-01T00:00:00Z");
-    check_text(row, "subjectName",
-               set->entries[0]->origin == TRUST_USER ? set->entries[0]->cert->subject
-                                                     : set->entries[1]->cert->subject);
-    json_decref(json);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lists),
@@ -266,8 +219,6 @@ int main(void) {
         cmocka_unit_test(test_long_lists_are_cut),
         cmocka_unit_test(test_hostile_text),
         cmocka_unit_test(test_identity),
-        cmocka_unit_test(test_certs_of_the_trust_store),
-        cmocka_unit_test(test_certs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

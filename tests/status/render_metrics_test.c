@@ -19,9 +19,14 @@ static char *render(struct fake_backend *fake) {
     struct buf out = {0};
     process_stat_load(&process);
     const struct sandbox_view layers[] = {{"landlock", false}, {"seccomp", true}};
+    static struct certificate_view cert = {
+        .logical_name = "inbound/8443/www", .path = "/etc/\"www\".crt", .not_after = 900};
+    const struct view configured = {.certificates = &cert, .num_certificates = 1};
     struct render_metrics_input input = {
         .layers = layers,
         .num_layers = 2,
+        .configured = &configured,
+        .now_s = 1000,
         .sums = &fake->sums,
         .identity = &fake->identity,
         .reload = &fake->reload,
@@ -54,6 +59,8 @@ static void test_the_trust_store(void **state UNUSED) {
     struct trust_process_view process = {.needs_restart = true};
     fake_backend_init(&fake);
     char *text = render(&fake);
+    assert_non_null(strstr(text, "pavise_cert_expires_in_seconds{logical_name=\"inbound/8443/www\","
+                                 "path=\"/etc/\\\"www\\\".crt\"} -100\n"));
     assert_null(strstr(text, "pavise_trust_")); // off
     free(text);
     fake.trust = (struct trust_view){.state = TRUST_STATE_WRITTEN,

@@ -1,0 +1,126 @@
+#include "agent/status/render_certs.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <jansson.h>
+
+#include "tests/status/fake_backend.h"
+#include "tests/testing/pki.h"
+#include "tests/testing/pki_identity.h"
+#include "tests/trust/trust_fixture.h"
+
+static json_t *parse(struct buf *out) {
+    json_error_t error;
+    json_t *json =
+        json_loadb((const char *)buf_span(out).ptr, out->len, JSON_REJECT_DUPLICATES, &error);
+    buf_fini(out);
+    assert_non_null(json);
+    return json;
+}
+
+static json_t *first(json_t *document, const char *key) {
+    json_t *rows = json_object_get(document, key);
+    assert_true(json_array_size(rows) >= 1);
+    return json_array_get(rows, 0);
+}
+
+static void check_text(json_t *row, const char *key, const char *expected) {
+    assert_string_equal(json_string_value(json_object_get(row, key)), expected);
+}
+
+static void check_number(json_t *row, const char *key, json_int_t expected) {
+    assert_true(json_is_integer(json_object_get(row, key)));
+    assert_int_equal(json_integer_value(json_object_get(row, key)), expected);
+}
+
+static json_t *render_certs(const struct identity_view *view, int64_t now_ms) {
+    struct buf out = {0};
+    const struct view none = {0};
+    const struct render_certs_input input = {
+        .identity = view, .configured = &none, .now_ms = now_ms};
+    assert_true(render_certs_json(&out, &input));
+    return parse(&out);
+}
+
+static void test_certs(void **state UNUSED) {
+    struct fake_backend fake;
+    fake_backend_init(&fake);
+    int64_t end = svid_not_after(identity_svid(fake.identity.identity));
+    json_t *json = render_certs(&fake.identity, (end - 100) * 1000);
+    json_t *row = first(json, "certificates");
+    check_text(row, "kind", "identity");
+    check_text(row, "name", FAKE_BACKEND_ID);
+    check_text(row, "state", "valid");
+    check_number(row, "secondsLeft", 100);
+    row = json_array_get(json_object_get(json, "certificates"), 1);
+    check_text(row, "kind", "trust_bundle");
+    check_text(row, "name", "example.org");
+    json_decref(json);
+    json = render_certs(&fake.identity, end * 1000);
+    check_text(first(json, "certificates"), "state", "expired");
+    json_decref(json);
+    json = render_certs(&fake.identity, (end - 10000) * 1000);
+    check_text(first(json, "certificates"), "state", "notYetValid");
+    json_decref(json);
+    fake_backend_fini(&fake);
+}
+
+static void test_certs_of_the_trust_store(void **state UNUSED) {
+    const struct identity_view none = {0};
+    struct buf out = {0};
+    OWNED(trust_set_unref) struct trust_set *set = trust_fixture_set();
+    const struct view nothing = {0};
+    const struct render_certs_input input = {.identity = &none,
+                                             .trusted = set,
+                                             .configured = &nothing,
+                                             .now_ms = PKI_NOW * INT64_C(1000)};
+    assert_true(render_certs_json(&out, &input));
+    json_t *json = parse(&out);
+    const json_t *rows = json_object_get(json, "certificates");
+    assert_int_equal(json_array_size(rows), 2); // not the public root
+    json_t *row = json_array_get(rows, 0);
+    check_text(row, "kind", "trust");
+    check_text(row, "state", "valid");
+    check_text(row, "notAfter", "2100-01-01T00:00:00Z");
+    check_text(row, "subjectName",
+               set->entries[0]->origin == TRUST_USER ? set->entries[0]->cert->subject
+                                                     : set->entries[1]->cert->subject);
+    json_decref(json);
+}
+
+static void test_certs_of_the_configuration(void **state UNUSED) {
+    struct certificate_view rows[] = {
+        {.logical_name = "inbound/8443/www", .path = "/a\x1b[31m.crt", .not_after = 1100},
+        {.logical_name = "outbound/r/serverCerts", .path = "/b.crt", .not_after = 1000},
+    };
+    const struct view configured = {.certificates = rows, .num_certificates = 2};
+    const struct identity_view none = {0};
+    struct buf out = {0};
+    assert_true(render_certs_json(&out, &(struct render_certs_input){.identity = &none,
+                                                                     .configured = &configured,
+                                                                     .now_ms = 1000000}));
+    json_t *json = parse(&out);
+    json_t *row = first(json, "certificates");
+    check_text(row, "kind", "configured");
+    check_text(row, "name", "inbound/8443/www");
+    check_text(row, "state", "valid");
+    check_number(row, "secondsLeft", 100);
+    assert_null(strchr(json_string_value(json_object_get(row, "path")), '\x1b'));
+    row = json_array_get(json_object_get(json, "certificates"), 1);
+    check_text(row, "state", "expired");
+    json_decref(json);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_certs),
+        cmocka_unit_test(test_certs_of_the_trust_store),
+        cmocka_unit_test(test_certs_of_the_configuration),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

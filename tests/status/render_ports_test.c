@@ -1,0 +1,68 @@
+#include "agent/status/render_ports.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <jansson.h>
+
+static json_t *render(const char *text) {
+    struct buf errors = {0}, out = {0};
+    struct config *config = config_parse("f", span_of_text(text), &errors, NULL);
+    if (config == NULL) {
+        fail_msg("%.*s", (int)errors.len, (const char *)buf_span(&errors).ptr);
+    }
+    assert_true(render_ports_json(&out, config));
+    json_t *json = json_loadb((const char *)buf_span(&out).ptr, buf_span(&out).len, 0, NULL);
+    assert_non_null(json);
+    buf_fini(&out);
+    buf_fini(&errors);
+    config_unref(config);
+    return json;
+}
+
+static void check_text(const json_t *row, const char *key, const char *expected) {
+    assert_string_equal(json_string_value(json_object_get(row, key)), expected);
+}
+
+static void test_what_is_in_force(void **state) {
+    (void)state;
+    json_t *json =
+        render("inbound:\n"
+               "  mode: strict\n"
+               "  ports:\n"
+               "    - {port: 80}\n"
+               "    - {port: 8443, tlsMode: required, clientAuth: none, resumption: true,\n"
+               "       appTls: {mode: reencrypt}, certificates: [\n"
+               "         {name: www, certFile: /c, keyFile: /k},\n"
+               "         {name: old, certFile: /c, keyFile: /k, enabled: false}]}\n"
+               "    - {port: 8444, tlsMode: required, protocol: http}\n");
+    const json_t *ports = json_object_get(json, "ports");
+    assert_int_equal(json_array_size(ports), 3);
+    const json_t *row = json_array_get(ports, 0);
+    check_text(row, "mode", "strict");
+    assert_true(json_is_false(json_object_get(row, "terminatesTls")));
+    assert_true(json_is_null(json_object_get(row, "clientAuth")));
+    assert_true(json_is_false(json_object_get(row, "enableEndToEndTls")));
+    row = json_array_get(ports, 1);
+    check_text(row, "mode", "required");
+    check_text(row, "clientAuth", "none");
+    check_text(row, "appTls", "reencrypt");
+    assert_true(json_is_true(json_object_get(row, "enableEndToEndTls")));
+    assert_true(json_is_true(json_object_get(row, "resumption")));
+    const json_t *certificates = json_object_get(row, "certificates");
+    assert_int_equal(json_array_size(certificates), 1); // what is not enabled is not in force
+    assert_string_equal(json_string_value(json_array_get(certificates, 0)), "www");
+    row = json_array_get(ports, 2);
+    check_text(row, "clientAuth", "required");
+    check_text(row, "protocol", "http");
+    json_decref(json);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_what_is_in_force)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
