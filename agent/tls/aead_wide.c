@@ -2,6 +2,7 @@
 
 #ifdef PAVISE_IPSEC_MB
 
+#include <cpuid.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,16 +12,54 @@
 
 #define KEY_ALIGN 64
 #define KEY_SIZE ((sizeof(struct gcm_key_data) + KEY_ALIGN - 1) / KEY_ALIGN * KEY_ALIGN)
-#define FEATURES                                                                                   \
-    (IMB_FEATURE_AVX512_SKX | IMB_FEATURE_VAES | IMB_FEATURE_VPCLMULQDQ |                          \
-     IMB_FEATURE_SELF_TEST_PASS)
 
-// Only the functions of it are used, which keep no state there: threads share it.
-static IMB_MGR *manager;
-static pthread_once_t manager_once = PTHREAD_ONCE_INIT;
+// The library's manager refers to every algorithm that it has: 14 MB of them. Its functions for
+// AES-GCM stand by themselves and keep no state; the header has only their types.
+#define DECLARE(bits)                                                                              \
+    extern void aes_keyexp_##bits##_enc_avx512(const void *key, void *round_keys);                 \
+    extern void aes_gcm_precomp_##bits##_vaes_avx512(struct gcm_key_data *key);                    \
+    extern void aes_gcm_init_##bits##_vaes_avx512(                                                 \
+        const struct gcm_key_data *key, struct gcm_context_data *state, const uint8_t *iv,         \
+        const uint8_t *aad, uint64_t aad_len);                                                     \
+    extern void aes_gcm_enc_##bits##_update_vaes_avx512(                                           \
+        const struct gcm_key_data *key, struct gcm_context_data *state, uint8_t *out,              \
+        const uint8_t *in, uint64_t len);                                                          \
+    extern void aes_gcm_enc_##bits##_finalize_vaes_avx512(const struct gcm_key_data *key,          \
+                                                          struct gcm_context_data *state,          \
+                                                          uint8_t *tag, uint64_t tag_len);         \
+    extern void aes_gcm_dec_##bits##_vaes_avx512(                                                  \
+        const struct gcm_key_data *key, struct gcm_context_data *state, uint8_t *out,              \
+        const uint8_t *in, uint64_t len, const uint8_t *iv, const uint8_t *aad, uint64_t aad_len,  \
+        uint8_t *tag, uint64_t tag_len)
+DECLARE(128);
+DECLARE(256);
 
-static bool is_128(const struct aead *aead) {
-    return aead->suite == AEAD_AES_128_GCM;
+struct gcm {
+    void (*expand)(const void *key, void *round_keys);
+    void (*precompute)(struct gcm_key_data *key);
+    aes_gcm_init_t init;
+    aes_gcm_enc_dec_update_t seal;
+    aes_gcm_enc_dec_finalize_t finish;
+    aes_gcm_enc_dec_t open;
+};
+
+#define FUNCTIONS(bits)                                                                            \
+    {                                                                                              \
+        .expand = aes_keyexp_##bits##_enc_avx512,                                                  \
+        .precompute = aes_gcm_precomp_##bits##_vaes_avx512,                                        \
+        .init = aes_gcm_init_##bits##_vaes_avx512,                                                 \
+        .seal = aes_gcm_enc_##bits##_update_vaes_avx512,                                           \
+        .finish = aes_gcm_enc_##bits##_finalize_vaes_avx512,                                       \
+        .open = aes_gcm_dec_##bits##_vaes_avx512,                                                  \
+    }
+static const struct gcm GCM_128 = FUNCTIONS(128);
+static const struct gcm GCM_256 = FUNCTIONS(256);
+
+static bool is_usable;
+static pthread_once_t usable_once = PTHREAD_ONCE_INIT;
+
+static const struct gcm *gcm_of(const struct aead *aead) {
+    return aead->suite == AEAD_AES_128_GCM ? &GCM_128 : &GCM_256;
 }
 
 static bool wide_init(struct aead *aead, const uint8_t *key) {
@@ -31,11 +70,8 @@ static bool wide_init(struct aead *aead, const uint8_t *key) {
     if (expanded == NULL) {
         return false;
     }
-    if (is_128(aead)) {
-        IMB_AES128_GCM_PRE(manager, key, expanded);
-    } else {
-        IMB_AES256_GCM_PRE(manager, key, expanded);
-    }
+    gcm_of(aead)->expand(key, expanded->expanded_keys);
+    gcm_of(aead)->precompute(expanded);
     aead->key.wide = expanded;
     return true;
 }
@@ -48,21 +84,13 @@ static void wide_fini(struct aead *aead) {
 // In two parts, so that the plaintext need not have room behind it for the type.
 static bool wide_seal(const struct aead *aead, const struct aead_record *record, uint8_t *out,
                       struct span in, uint8_t type) {
+    const struct gcm *gcm = gcm_of(aead);
     const struct gcm_key_data *key = aead->key.wide;
     struct gcm_context_data state;
-    const uint8_t *header = record->header.ptr;
-    uint8_t *tag = out + in.len + 1;
-    if (is_128(aead)) {
-        IMB_AES128_GCM_INIT(manager, key, &state, record->nonce, header, record->header.len);
-        IMB_AES128_GCM_ENC_UPDATE(manager, key, &state, out, in.ptr, in.len);
-        IMB_AES128_GCM_ENC_UPDATE(manager, key, &state, out + in.len, &type, 1);
-        IMB_AES128_GCM_ENC_FINALIZE(manager, key, &state, tag, AEAD_TAG_LEN);
-    } else {
-        IMB_AES256_GCM_INIT(manager, key, &state, record->nonce, header, record->header.len);
-        IMB_AES256_GCM_ENC_UPDATE(manager, key, &state, out, in.ptr, in.len);
-        IMB_AES256_GCM_ENC_UPDATE(manager, key, &state, out + in.len, &type, 1);
-        IMB_AES256_GCM_ENC_FINALIZE(manager, key, &state, tag, AEAD_TAG_LEN);
-    }
+    gcm->init(key, &state, record->nonce, record->header.ptr, record->header.len);
+    gcm->seal(key, &state, out, in.ptr, in.len);
+    gcm->seal(key, &state, out + in.len, &type, 1);
+    gcm->finish(key, &state, out + in.len + 1, AEAD_TAG_LEN);
     return true;
 }
 
@@ -70,17 +98,11 @@ static bool wide_seal(const struct aead *aead, const struct aead_record *record,
 // nobody may look at the plaintext before.
 static bool wide_open(const struct aead *aead, const struct aead_record *record, uint8_t *bytes,
                       size_t len) {
-    const struct gcm_key_data *key = aead->key.wide;
     struct gcm_context_data state;
     uint8_t tag[AEAD_TAG_LEN];
     size_t text_len = len - AEAD_TAG_LEN;
-    if (is_128(aead)) {
-        IMB_AES128_GCM_DEC(manager, key, &state, bytes, bytes, text_len, record->nonce,
-                           record->header.ptr, record->header.len, tag, sizeof(tag));
-    } else {
-        IMB_AES256_GCM_DEC(manager, key, &state, bytes, bytes, text_len, record->nonce,
-                           record->header.ptr, record->header.len, tag, sizeof(tag));
-    }
+    gcm_of(aead)->open(aead->key.wide, &state, bytes, bytes, text_len, record->nonce,
+                       record->header.ptr, record->header.len, tag, sizeof(tag));
     return CRYPTO_memcmp(tag, bytes + text_len, sizeof(tag)) == 0;
 }
 
@@ -151,33 +173,25 @@ static bool passes_check(void) {
     return ok;
 }
 
-// The features are asked for before the library starts: it costs megabytes.
+// "supports" asks the kernel as well: whether it keeps the wide registers.
 static bool has_cpu(void) {
+    unsigned a = 0, b = 0, c = 0, d = 0;
     __builtin_cpu_init();
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("vpclmulqdq");
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("vpclmulqdq") && __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 &&
+           (c & bit_VAES) != 0;
 }
 
-static void manager_make(void) {
+static void find_out(void) {
     const char *wanted = getenv("PAVISE_AEAD");
-    if (!has_cpu() || (wanted != NULL && strcmp(wanted, "boringssl") == 0)) {
-        return;
-    }
-    manager = alloc_mb_mgr(0);
-    if (manager == NULL) {
-        return;
-    }
-    init_mb_mgr_avx512(manager);
-    bool is_good = imb_get_errno(manager) == 0 && (manager->features & FEATURES) == FEATURES;
-    if (!is_good || !passes_check()) {
-        free_mb_mgr(manager);
-        manager = NULL;
-    }
+    bool is_unwanted = wanted != NULL && strcmp(wanted, "boringssl") == 0;
+    is_usable = has_cpu() && !is_unwanted && passes_check();
 }
 
 const struct aead_ops *aead_wide(void) {
-    pthread_once(&manager_once, manager_make);
-    return manager == NULL ? NULL : &WIDE;
+    pthread_once(&usable_once, find_out);
+    return is_usable ? &WIDE : NULL;
 }
 
 #else

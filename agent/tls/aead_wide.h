@@ -6,9 +6,9 @@
 
 #include "agent/tls/aead.h"
 
-// NULL: not here. The first call of the process costs half a millisecond and some megabytes, so it
-// is made only when there is bulk to move: the library starts, and has to do on known input what
-// BoringSSL does, or is not used. It has no ChaCha20: aead_init fails then. Thread-safe.
+// NULL: not here. At the first call of the process the library has to do on known input what
+// BoringSSL does, or is not used; so that is made only when there is bulk to move. It has no
+// ChaCha20: aead_init fails then. Thread-safe.
 const struct aead_ops *aead_wide(void);
 
 #endif
