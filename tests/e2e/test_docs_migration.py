@@ -142,8 +142,8 @@ def test_the_whole_way_and_back(walk):
     walk.run("web", "on web: forget")
     walk.call("web")
     calls = walk.lab.path("data.calls").read_text(encoding="utf-8").split("\n")
-    assert calls == ["enable --now pavise", "reload pavise", "reload pavise",
-                     "disable --now pavise", ""]
+    assert calls == ["enable --now pavise-agent", "reload pavise-agent", "reload pavise-agent",
+                     "disable --now pavise-agent", ""]
 
 
 def test_every_block_is_walked():
