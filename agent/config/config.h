@@ -36,6 +36,10 @@ const struct inbound_port *config_inbound_port(const struct config *config, uint
 bool config_port_terminates(const struct inbound_port *port);
 // The rule's own lists judge the server, not the SPIFFE bundle.
 bool config_rule_has_own_tls(const struct outbound_rule *rule);
+// The server is shown the workload certificate, if it asks: mutual, without another clientCert.
+bool config_rule_shows_identity(const struct outbound_rule *rule);
+// The index in outbound.certificates; num_certificates when there is no such name.
+size_t config_client_certificate(const struct config *config, const char *name);
 // The outbound.listeners entry that listens at `listen`, or NULL.
 const struct outbound_listener *config_outbound_listener(const struct config *config,
                                                          const struct netaddr *listen);

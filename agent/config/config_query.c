@@ -1,6 +1,8 @@
 // The questions that a finished configuration answers.
 #include "agent/config/config.h"
 
+#include <string.h>
+
 const char *outbound_tls_name(enum outbound_tls tls) {
     switch (tls) {
     case OUTBOUND_MESH:
@@ -65,6 +67,19 @@ bool config_port_terminates(const struct inbound_port *port) {
 bool config_rule_has_own_tls(const struct outbound_rule *rule) {
     return rule->tls == OUTBOUND_SIMPLE ||
            (rule->tls == OUTBOUND_MUTUAL && (rule->server_certs.num > 0 || !rule->verify));
+}
+
+bool config_rule_shows_identity(const struct outbound_rule *rule) {
+    return rule->tls == OUTBOUND_MUTUAL && strcmp(rule->client_cert, "workload") == 0;
+}
+
+size_t config_client_certificate(const struct config *config, const char *name) {
+    size_t i = 0;
+    while (i < config->outbound.num_certificates &&
+           strcmp(config->outbound.certificates[i].name, name) != 0) {
+        i++;
+    }
+    return i;
 }
 
 const struct outbound_listener *config_outbound_listener(const struct config *config,

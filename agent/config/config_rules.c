@@ -79,6 +79,8 @@ static void check_outbound_listeners(const struct scene *scene) {
 
 static void check_destinations(const struct scene *scene) {
     const struct config_outbound *outbound = &scene->config->outbound;
+    outbound_rules_check_certificates(scene->config, find(scene, "outbound", "certificates"),
+                                      scene->report);
     const struct yaml_tree_node *item = first_item(find(scene, "outbound", "destinations"));
     unsigned catch_all_line = 0;
     for (size_t i = 0; item != NULL && i < outbound->num_rules; i++, item = item->next) {
@@ -91,7 +93,7 @@ static void check_destinations(const struct scene *scene) {
         if (item->is_bad) {
             continue;
         }
-        outbound_rules_check(rule, item, scene->report);
+        outbound_rules_check(scene->config, rule, item, scene->report);
         if (catch_all_line == 0 && !rule->has_hosts && !rule->has_networks && !rule->has_ports) {
             catch_all_line = rule->line;
         }

@@ -23,13 +23,16 @@ struct outbound_rule {
     char *server_name;        // DNS name to verify and to send as SNI; NULL: by SPIFFE ID
     char *ciphers;            // of TLS 1.2, replaces the default; NULL: the default
     struct certificate_refs server_certs;
+    struct subject_rule *authorized_subjects; // of the server; one has to match fully
+    size_t num_authorized_subjects;
+    struct string_list alpn; // best first
+    char *client_cert;       // never NULL: "workload", or a name of outbound.certificates
     enum outbound_tls tls;
     enum tls_version min_version; // never UNSAID; a mesh tunnel is TLS 1.3 anyway
     unsigned line;
-    bool has_hosts;
-    bool has_networks;
-    bool has_ports;
+    bool has_hosts, has_networks, has_ports;
     bool has_server_certs;
+    bool has_subjects;
     bool verify; // the server; false only where config_rule_has_own_tls
 };
 
@@ -49,6 +52,8 @@ struct config_outbound {
     struct string_list mesh_peers; // SPIFFE patterns; empty: any identity of the own trust domain
     struct outbound_rule *rules;   // outbound.destinations, first match wins
     size_t num_rules;
+    struct edge_certificate_options *certificates; // of clientCert; without names and rules
+    size_t num_certificates;
 };
 
 struct authorization_rule {

@@ -80,7 +80,7 @@ static const struct option_row subject_rows[] = {
     SUBJECT_TEXT("ST", st, "Like `O`."),
     SUBJECT_TEXT("C", c, "Like `O`."),
     END};
-static const struct option_section subject_section = {.rows = subject_rows};
+const struct option_section options_subject = {.rows = subject_rows};
 
 static const struct option_row certificate_rows[] = {
     {.key = "name",
@@ -236,7 +236,7 @@ static const struct option_row port_rows[] = {
                 "`clientCerts` holds a certificate that is no CA."},
     {.key = "authorizedSubjects",
      .type = OPTION_SECTION,
-     .section = &subject_section,
+     .section = &options_subject,
      LIST(struct inbound_port, edge.authorized_subjects, edge.num_authorized_subjects,
           SUBJECTS_MAX),
      .meaning = "One of them has to match."},

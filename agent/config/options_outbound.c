@@ -4,6 +4,8 @@
 #include "certmgr/spiffe_id.h"
 
 #define CERTIFICATES_MAX 256 // in one list
+#define SUBJECTS_MAX 256
+#define PROTOCOLS_MAX 16
 
 static const struct option_row outbound_listener_rows[] = {
     {.key = "listen",
@@ -130,10 +132,52 @@ static const struct option_row destination_rows[] = {
      .meaning = "CAs, and servers' own certificates, which need no name; several, so that a "
                 "rotation overlaps. Absent: `simple` takes trustStore.publicRoots, `mutual` the "
                 "SPIFFE bundle."},
-    NOT_YET("clientCert"),
+    {.key = "authorizedSubjects",
+     .type = OPTION_SECTION,
+     .section = &options_subject,
+     LIST(struct outbound_rule, authorized_subjects, num_authorized_subjects, SUBJECTS_MAX),
+     HAS(struct outbound_rule, has_subjects),
+     .meaning = "The server's whole subject has to be one of them, as with `fullSubject`; instead "
+                "of its name, unless `serverName` is there too."},
+    {.key = "clientCert",
+     TEXT(text_checks_label, "`workload` or a name"),
+     VALUE(struct outbound_rule, client_cert),
+     .fallback = "workload",
+     .meaning = "What `mutual` shows: the workload certificate, or one of outbound.certificates, "
+                "which needs `serverCerts`."},
+    {.key = "alpn",
+     TEXT(text_checks_label, "protocol names"),
+     LIST(struct outbound_rule, alpn.items, alpn.num, PROTOCOLS_MAX),
+     .meaning =
+         "What the application speaks, best first, such as `h2`; empty: no ALPN is offered."},
     END};
 static const struct option_section destination_section = {
     .rows = destination_rows, .line_offset = offsetof(struct outbound_rule, line)};
+
+static const struct option_row certificate_rows[] = {
+    {.key = "name",
+     TEXT(text_checks_label, NULL),
+     VALUE(struct edge_certificate_options, name),
+     .is_required = true,
+     .meaning = "What `clientCert` calls it."},
+    {.key = "certFile",
+     TEXT(text_checks_path, "absolute path"),
+     VALUE(struct edge_certificate_options, cert_file),
+     .is_required = true,
+     .meaning = "The chain, leaf first, PEM."},
+    {.key = "keyFile",
+     TEXT(text_checks_path, "absolute path"),
+     VALUE(struct edge_certificate_options, key_file),
+     .is_required = true,
+     .meaning = "Its private key, PEM or DER."},
+    {.key = "keyPassphrase",
+     TEXT(text_checks_secret_ref, "`env:NAME` or `file:PATH`"),
+     VALUE(struct edge_certificate_options, key_passphrase),
+     .is_hidden = true,
+     .meaning = "Where the passphrase of an encrypted key is."},
+    END};
+static const struct option_section certificate_section = {
+    .rows = certificate_rows, .line_offset = offsetof(struct edge_certificate_options, line)};
 
 static const struct option_row outbound_rows[] = {
     {.key = "listen",
@@ -152,5 +196,10 @@ static const struct option_row outbound_rows[] = {
      .section = &destination_section,
      LIST(struct config, outbound.rules, outbound.num_rules, ITEMS_MAX),
      .meaning = "Rules by destination; the first that matches decides."},
+    {.key = "certificates",
+     .type = OPTION_SECTION,
+     .section = &certificate_section,
+     LIST(struct config, outbound.certificates, outbound.num_certificates, CERTIFICATES_MAX),
+     .meaning = "Certificates to show to servers; read at the start and by a reload."},
     END};
 const struct option_section options_outbound = {.rows = outbound_rows};

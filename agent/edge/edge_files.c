@@ -7,6 +7,7 @@
 
 #include "agent/tls/edge_chain.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "certmgr/pem.h"
 
@@ -148,4 +149,20 @@ bool edge_files_certificate(const struct edge_certificate_options *options,
     }
     return options->server_names.num > 0 ? copy_names(&options->server_names, out, err)
                                          : edge_chain_take_names(out, err);
+}
+
+bool edge_files_check_expiry(const struct edge_certificate *cert,
+                             const struct edge_certificate *before, struct err *err) {
+    bool was_there = before != NULL && before->not_after == cert->not_after;
+    return cert->not_after > clock_wall_s() || was_there ||
+           ERR_SET(err, ERR_INPUT, "certificate_expired: %s has expired", cert->path);
+}
+
+bool edge_files_alpn(struct buf *out, const struct string_list *names) {
+    bool ok = true;
+    for (size_t i = 0; i < names->num; i++) {
+        uint8_t len = (uint8_t)strlen(names->items[i]); // at most 64
+        ok = ok && buf_append(out, &len, 1) && buf_append_text(out, names->items[i]);
+    }
+    return ok;
 }

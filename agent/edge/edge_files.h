@@ -16,5 +16,12 @@ struct anchors *edge_files_anchors(const struct config_trust_store *store,
 // the leaf. On error what was filled is still freed with the server.
 bool edge_files_certificate(const struct edge_certificate_options *options,
                             struct edge_certificate *out, struct err *err) MUST_USE;
+// False when the certificate has expired and `before` (may be NULL) is not as old: what expired
+// since it was there blocks nothing. The sentence begins with certificate_expired.
+bool edge_files_check_expiry(const struct edge_certificate *cert,
+                             const struct edge_certificate *before, struct err *err) MUST_USE;
+
+// Appends the protocols' names in the wire's form. False when memory is short.
+bool edge_files_alpn(struct buf *out, const struct string_list *names) MUST_USE;
 
 #endif

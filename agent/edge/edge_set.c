@@ -125,12 +125,10 @@ static const struct edge_certificate *find_before(const struct loading *loading,
 
 static void judge_own_expiry(struct loading *loading, const struct edge_certificate *cert,
                              const struct edge_certificate *before) {
-    bool was_there = before != NULL && before->not_after == cert->not_after;
-    if (cert->not_after > clock_wall_s() || was_there) {
+    struct err err = {0};
+    if (edge_files_check_expiry(cert, before, &err)) {
         return;
     }
-    struct err err = {0};
-    (void)ERR_SET(&err, ERR_INPUT, "certificate_expired: %s has expired", cert->path);
     if (loading->load->expiry == EDGE_EXPIRY_REFUSES) {
         refuse(loading, "certFile", &err);
     } else if (loading->load->warnings != NULL) {
@@ -196,15 +194,6 @@ static void load_certificates(struct loading *loading) {
 
 // --- the rest of a port
 
-static bool put_alpn(struct buf *out, const struct string_list *names) {
-    bool ok = true;
-    for (size_t i = 0; i < names->num; i++) {
-        uint8_t len = (uint8_t)strlen(names->items[i]); // at most 64
-        ok = ok && buf_append(out, &len, 1) && buf_append_text(out, names->items[i]);
-    }
-    return ok;
-}
-
 static void load_protocol(struct loading *loading) {
     const struct edge_options *options = &loading->port->options->edge;
     struct edge_server *server = &loading->port->server;
@@ -224,7 +213,7 @@ static void load_protocol(struct loading *loading) {
     char h2[] = "h2", http1[] = "http/1.1";
     const struct string_list http = {.items = (char *[]){h2, http1}, .num = 2};
     bool unsaid = options->is_http && options->alpn.num == 0;
-    if (!put_alpn(&server->alpn, unsaid ? &http : &options->alpn)) {
+    if (!edge_files_alpn(&server->alpn, unsaid ? &http : &options->alpn)) {
         (void)ERR_NO_MEMORY(&err, "preparing TLS");
         refuse(loading, "alpn", &err);
     } else if (!edge_server_finish(server, options->ciphers, &err)) {
@@ -352,4 +341,8 @@ const struct edge_port *edge_set_find(const struct edge_set *set, uint16_t port)
 const struct edge_app *edge_set_origin(const struct edge_set *set,
                                        const struct outbound_rule *rule) {
     return set == NULL ? NULL : origin_set_find(set->origins, rule);
+}
+
+struct span edge_set_alpn(const struct edge_set *set, const struct outbound_rule *rule) {
+    return set == NULL ? span_of(NULL, 0) : origin_set_alpn(set->origins, rule);
 }

@@ -44,5 +44,7 @@ const struct edge_port *edge_set_find(const struct edge_set *set, uint16_t port)
 // NULL.
 const struct edge_app *edge_set_origin(const struct edge_set *set,
                                        const struct outbound_rule *rule);
+// What the rule offers by ALPN, in the wire's form. `set` may be NULL.
+struct span edge_set_alpn(const struct edge_set *set, const struct outbound_rule *rule);
 
 #endif

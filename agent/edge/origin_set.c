@@ -12,22 +12,27 @@ struct origin_set {
     const struct config *config;
     struct edge_app *apps; // one for each rule; without `ssl` where it has no TLS of its own
     size_t num;
+    struct edge_certificate *certificates; // of outbound.certificates
+    size_t num_certificates;
 };
 
-// One rule that is being loaded.
+// One rule or certificate that is being loaded.
 struct loading {
     const struct edge_load *load;
     const struct config *config;
-    const struct outbound_rule *rule;
-    const struct edge_app *before; // of the rule of this name as it was; NULL
+    const struct origin_set *set;
+    const char *what; // "destination"
+    const char *name;
+    unsigned line;
+    const struct outbound_rule *rule; // NULL: it is a certificate
+    const struct edge_app *before;    // of the rule of this name as it was; NULL
     bool ok;
 };
 
 static void say(const struct loading *loading, struct buf *out, const char *key,
                 const char *sentence) {
-    (void)!buf_printf(out, "%s:%u:1: destination %s: %s%s%s\n", loading->load->name,
-                      loading->rule->line, loading->rule->name, key, key[0] == '\0' ? "" : ": ",
-                      sentence);
+    (void)!buf_printf(out, "%s:%u:1: %s %s: %s%s%s\n", loading->load->name, loading->line,
+                      loading->what, loading->name, key, key[0] == '\0' ? "" : ": ", sentence);
 }
 
 static void refuse(struct loading *loading, const char *key, const struct err *err) {
@@ -93,12 +98,76 @@ static struct anchors *load_server_certs(struct loading *loading) {
     return anchors;
 }
 
+// --- certificates to show
+
+static const struct edge_certificate *find_certificate_before(const struct edge_load *load,
+                                                              const char *name) {
+    const struct origin_set *before = load->before == NULL ? NULL : load->before->origins;
+    for (size_t i = 0; before != NULL && i < before->num_certificates; i++) {
+        if (strcmp(before->certificates[i].name, name) == 0) {
+            return &before->certificates[i];
+        }
+    }
+    return NULL;
+}
+
+static void load_certificate(struct loading *loading,
+                             const struct edge_certificate_options *options,
+                             struct edge_certificate *out) {
+    struct err err = {0};
+    if (!edge_files_certificate(options, out, &err)) {
+        refuse(loading, "", &err);
+        return;
+    }
+    if (edge_files_check_expiry(out, find_certificate_before(loading->load, options->name), &err)) {
+        return;
+    }
+    if (loading->load->expiry == EDGE_EXPIRY_REFUSES) {
+        refuse(loading, "certFile", &err);
+    } else if (loading->load->warnings != NULL) {
+        say(loading, loading->load->warnings, "certFile", err.msg);
+    }
+}
+
+static bool load_certificates(struct origin_set *set, const struct edge_load *load) {
+    const struct config_outbound *outbound = &set->config->outbound;
+    bool ok = true;
+    for (size_t i = 0; i < outbound->num_certificates; i++) {
+        const struct edge_certificate_options *options = &outbound->certificates[i];
+        struct loading loading = {.load = load,
+                                  .what = "certificate",
+                                  .name = options->name,
+                                  .line = options->line,
+                                  .ok = true};
+        load_certificate(&loading, options, &set->certificates[set->num_certificates++]);
+        ok = ok && loading.ok;
+    }
+    return ok;
+}
+
+const struct edge_certificate *origin_set_certificates(const struct origin_set *set, size_t *num) {
+    *num = set->num_certificates;
+    return set->certificates;
+}
+
+// --- rules
+
 static void load_rule(struct loading *loading, struct edge_app *app) {
     const struct outbound_rule *rule = loading->rule;
     struct err err = {0};
+    if (!edge_files_alpn(&app->alpn, &rule->alpn)) {
+        (void)ERR_NO_MEMORY(&err, "preparing TLS");
+        refuse(loading, "alpn", &err);
+    }
     if (!config_rule_has_own_tls(rule)) {
         return;
     }
+    size_t own = config_client_certificate(loading->config, rule->client_cert);
+    if (rule->tls == OUTBOUND_MUTUAL && own < loading->set->num_certificates) {
+        app->own = &loading->set->certificates[own];
+    }
+    app->subjects = rule->authorized_subjects;
+    app->num_subjects = rule->num_authorized_subjects;
     app->server_name = rule->server_name;
     app->whom = "the server";
     app->needs_tls_1_3 = rule->min_version == TLS_VERSION_1_3;
@@ -114,16 +183,25 @@ static void load_rule(struct loading *loading, struct edge_app *app) {
 struct origin_set *origin_set_load(const struct config *config, const struct edge_load *load) {
     OWNED(origin_set_free) struct origin_set *set = calloc(1, sizeof(*set));
     size_t num = config->outbound.num_rules;
-    if (set == NULL || (set->apps = calloc(num + 1, sizeof(*set->apps))) == NULL) {
+    if (set != NULL) {
+        set->apps = calloc(num + 1, sizeof(*set->apps));
+        set->certificates =
+            calloc(config->outbound.num_certificates + 1, sizeof(*set->certificates));
+    }
+    if (set == NULL || set->apps == NULL || set->certificates == NULL) {
         (void)!buf_printf(load->errors, "%s: cannot allocate memory\n", load->name);
         return NULL;
     }
     set->config = config;
-    bool ok = true;
+    bool ok = load_certificates(set, load);
     for (size_t i = 0; i < num; i++) {
         const struct outbound_rule *rule = &config->outbound.rules[i];
         struct loading loading = {.load = load,
                                   .config = config,
+                                  .set = set,
+                                  .what = "destination",
+                                  .name = rule->name,
+                                  .line = rule->line,
                                   .rule = rule,
                                   .before = find_before(load, rule->name),
                                   .ok = true};
@@ -140,6 +218,10 @@ void origin_set_free(struct origin_set *set) {
     for (size_t i = 0; i < set->num; i++) {
         edge_app_fini(&set->apps[i]);
     }
+    for (size_t i = 0; i < set->num_certificates; i++) {
+        edge_certificate_fini(&set->certificates[i]);
+    }
+    free(set->certificates);
     free(set->apps);
     free(set);
 }
@@ -148,4 +230,9 @@ const struct edge_app *origin_set_find(const struct origin_set *set,
                                        const struct outbound_rule *rule) {
     size_t index = (size_t)(rule - set->config->outbound.rules);
     return index < set->num && set->apps[index].ssl != NULL ? &set->apps[index] : NULL;
+}
+
+struct span origin_set_alpn(const struct origin_set *set, const struct outbound_rule *rule) {
+    size_t index = (size_t)(rule - set->config->outbound.rules);
+    return index < set->num ? buf_span(&set->apps[index].alpn) : span_of(NULL, 0);
 }

@@ -7,11 +7,13 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
+#include "agent/tls/edge_server.h"
 #include "agent/tls/tls_error.h"
 #include "agent/tls/tls_foreign.h"
 #include "base/clock.h"
 #include "certmgr/chain_verify.h"
 #include "certmgr/leaf_rules.h"
+#include "certmgr/subject.h"
 #include "certmgr/svid.h"
 #include "certmgr/x509_der.h"
 
@@ -32,6 +34,15 @@ static bool is_named(const struct app_session *session, const X509 *cert) {
                         : leaf_rules_has_address(cert, &session->addr);
 }
 
+static bool has_subject(const struct edge_app *app, const X509 *cert) {
+    bool has = false;
+    for (size_t i = 0; i < app->num_subjects && !has; i++) {
+        has = subject_matches(cert, &app->subjects[i]);
+    }
+    return has;
+}
+
+// Of a chain that is trusted.
 static enum verify_result check_name(struct app_session *session, CRYPTO_BUFFER *leaf) {
     const struct edge_app *app = session->app;
     char text[NETADDR_TEXT_MAX];
@@ -39,7 +50,19 @@ static enum verify_result check_name(struct app_session *session, CRYPTO_BUFFER 
     if (cert == NULL) {
         return VERIFY_MALFORMED;
     }
-    if (anchors_contain(app->anchors, cert) || is_named(session, cert)) {
+    if (anchors_contain(app->anchors, cert)) {
+        return VERIFY_OK;
+    }
+    if (app->num_subjects > 0 && !has_subject(app, cert)) {
+        char subject[SUBJECT_TEXT_MAX];
+        subject_format(cert, subject, sizeof(subject));
+        (void)ERR_SET(&session->why, ERR_INPUT,
+                      "the subject of %s, \"%s\", is none of authorizedSubjects", app->whom,
+                      subject);
+        return VERIFY_SUBJECT;
+    }
+    bool name_counts = app->num_subjects == 0 || app->server_name != NULL;
+    if (!name_counts || is_named(session, cert)) {
         return VERIFY_OK;
     }
     (void)ERR_SET(&session->why, ERR_INPUT, "the certificate of %s is not for \"%s\"", app->whom,
@@ -100,11 +123,17 @@ bool edge_app_finish(struct edge_app *app, const char *ciphers, struct err *err)
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_max_cert_list(ctx, CERT_LIST_MAX);
     SSL_CTX_set_custom_verify(ctx, SSL_VERIFY_PEER, verify);
+    struct span alpn = buf_span(&app->alpn);
+    if (alpn.len > 0 && SSL_CTX_set_alpn_protos(ctx, alpn.ptr, alpn.len) != 0) { // zero is success
+        ERR_clear_error();
+        return ERR_NO_MEMORY(err, "preparing TLS");
+    }
     return set_ciphers(ctx, ciphers, err);
 }
 
 void edge_app_fini(struct edge_app *app) {
     anchors_free(app->anchors);
+    buf_fini(&app->alpn);
     SSL_CTX_free(app->ssl);
     *app = (struct edge_app){0};
 }
@@ -132,9 +161,14 @@ static bool offer_alpn(SSL *ssl, struct span alpn) {
     return SSL_set_alpn_protos(ssl, list, (unsigned)alpn.len + 1) == 0; // zero is success
 }
 
-static bool set_up(SSL *ssl, const char *server_name, const struct edge_app_how *how) {
+static bool set_up(SSL *ssl, const struct app_session *session, const struct edge_app_how *how) {
+    const struct edge_certificate *own = session->app->own;
+    const char *server_name = session->server_name;
     SSL_set_connect_state(ssl);
-    if (how->identity != NULL) {
+    if (own != NULL && !SSL_set_chain_and_key(ssl, own->chain, own->num_chain, own->key, NULL)) {
+        return false;
+    }
+    if (own == NULL && how->identity != NULL) {
         size_t num = 0;
         struct svid *svid = identity_svid(how->identity);
         CRYPTO_BUFFER *const *chain = svid_chain(svid, &num);
@@ -161,7 +195,7 @@ struct tls_stream *edge_app_connect(const struct edge_app *app, const struct edg
                                   .result = result,
                                   .free = free};
     if (foreign.ssl == NULL || !SSL_set_app_data(foreign.ssl, session) ||
-        !set_up(foreign.ssl, session->server_name, how)) {
+        !set_up(foreign.ssl, session, how)) {
         ERR_clear_error();
         SSL_free(foreign.ssl);
         free(session);

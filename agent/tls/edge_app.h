@@ -9,16 +9,25 @@
 #include <openssl/base.h>
 
 #include "agent/tls/tls_stream.h"
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/netaddr.h"
 #include "base/span.h"
 #include "certmgr/anchors.h"
 #include "certmgr/identity.h"
+#include "certmgr/subject_rule.h"
+
+struct edge_certificate;
 
 struct edge_app {
     struct anchors *anchors; // owned; NULL: the server's certificate is not verified
     const char *server_name; // borrowed; sent as SNI, and verified unless it is pinned; NULL: none
-    const char *whom;        // static text for messages: "the application"
+    // The server's subject; 0: its name counts. A server_name counts beside it.
+    const struct subject_rule *subjects; // borrowed
+    size_t num_subjects;
+    const struct edge_certificate *own; // borrowed; shown when the server asks; NULL: how->identity
+    struct buf alpn;                    // in the wire's form, offered where `how` says none
+    const char *whom;                   // static text for messages: "the application"
     bool needs_tls_1_3;
     SSL_CTX *ssl; // owned; by edge_app_finish
 };

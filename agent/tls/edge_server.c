@@ -98,7 +98,7 @@ bool edge_server_finish(struct edge_server *server, const char *ciphers, struct 
     return check_ciphers(ctx, err);
 }
 
-static void certificate_fini(struct edge_certificate *cert) {
+void edge_certificate_fini(struct edge_certificate *cert) {
     for (size_t i = 0; i < cert->num_server_names; i++) {
         free(cert->server_names[i]);
     }
@@ -113,7 +113,7 @@ static void certificate_fini(struct edge_certificate *cert) {
 
 void edge_server_fini(struct edge_server *server) {
     for (size_t i = 0; i < server->num_certificates; i++) {
-        certificate_fini(&server->certificates[i]);
+        edge_certificate_fini(&server->certificates[i]);
     }
     free(server->certificates);
     anchors_free(server->clients);

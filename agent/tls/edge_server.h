@@ -55,6 +55,8 @@ struct edge_certificate {
     struct edge_rules rules;
 };
 
+void edge_certificate_fini(struct edge_certificate *cert);
+
 struct edge_server {
     struct edge_certificate *certificates; // owned; none: the workload's own is presented
     size_t num_certificates;

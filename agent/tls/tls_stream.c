@@ -55,6 +55,10 @@ static bool set_up(struct tls_stream *stream, const struct tls_expectation *expe
     if (expect->needs_tls_1_3 && !SSL_set_min_proto_version(stream->ssl, TLS1_3_VERSION)) {
         return false;
     }
+    if (expect->alpn.len > 0 && // zero is success
+        SSL_set_alpn_protos(stream->ssl, expect->alpn.ptr, expect->alpn.len) != 0) {
+        return false;
+    }
     offer_session(stream, expect);
     if (stream->use != TLS_MUTUAL_CLIENT || expect->server_name == NULL) {
         return true;

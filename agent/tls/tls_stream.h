@@ -1,7 +1,7 @@
 // One TLS connection without I/O: ciphertext in, plaintext out, and back. Records are read from a
-// span that the caller feeds and written into the worker's scratch, so one recv brings many of them
-// and one send carries many. BoringSSL does the handshake; after it, in TLS 1.3, our own record
-// layer does the rest and opens records where they stand. Not thread-safe; one owner.
+// span that the caller feeds and written into the worker's scratch: many with one recv or send.
+// BoringSSL does the handshake; after it, in TLS 1.3, our own record layer does the rest and opens
+// records where they stand. Not thread-safe; one owner.
 #ifndef AGENT_TLS_TLS_STREAM_H
 #define AGENT_TLS_TLS_STREAM_H
 
@@ -33,13 +33,13 @@ struct tls_expectation {
     bool (*accept)(void *arg, const struct peer *peer);
     void *arg;
     const char *server_name; // TLS_MUTUAL_CLIENT: SNI and DNS name; NULL: verify by SPIFFE ID
-    bool needs_tls_1_3;      // TLS_MUTUAL_CLIENT: nothing older is offered, no older session either
+    struct span alpn;        // TLS_MUTUAL_CLIENT: offered, in the wire's form; empty: none is
+    bool needs_tls_1_3;      // TLS_MUTUAL_CLIENT: nothing older is offered, nor an older session
     // Clients: sessions are resumed with the same address and the same acceptable identities only.
     const struct netaddr *addr; // NULL: no session is resumed or kept
     char *const *peers;
     size_t num_peers;
 };
-struct tls_stream;
 // Takes a reference of `context` until the stream is freed. NULL when memory is short.
 struct tls_stream *tls_stream_new(struct tls_context *context, enum tls_use use,
                                   const struct tls_expectation *expect) MUST_USE;

@@ -283,6 +283,10 @@ const struct tls_stream *conn_mutual_stream(const struct conn *conn) {
     return tls ? conn->far_leg.tls.link.stream : NULL;
 }
 
+bool conn_shows_identity(const struct conn *conn) {
+    return (conn->state == CONN_RELAY || conn->state == CONN_FLUSH) && conn->shown_until_s != 0;
+}
+
 // The identity that the connection's TLS was made with; NULL when it has none.
 static struct identity *own_identity(const struct conn *conn) {
     const struct tunnel *tunnel = conn_tunnel(conn);

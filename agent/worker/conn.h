@@ -84,6 +84,7 @@ struct conn {
     int64_t opened_at_ms;    // wall clock
     int64_t opened_mono_ms;  // monotonic: durations survive a clock that is set
     int64_t verified_at_s;   // wall clock; `tls: mutual`
+    int64_t shown_until_s;   // wall clock; see conn_shows_identity; 0: it was not
     char *detail;            // a sentence on what went wrong; NULL
 };
 
@@ -105,8 +106,10 @@ void conn_end_why(struct conn *conn, enum close_reason reason, const char *forma
     PRINTF_LIKE(3, 4);
 // The policy has changed: ends the connection when it is no longer allowed.
 void conn_reconsider(struct conn *conn, const struct snapshot *snapshot);
-// The TLS stream of an open `tls: mutual` connection; NULL for all others.
+// The TLS stream of an open connection to a server that the SPIFFE bundle judged; else NULL.
 const struct tls_stream *conn_mutual_stream(const struct conn *conn);
+// It is open to a server that was shown the workload certificate and that the rule's lists judged.
+bool conn_shows_identity(const struct conn *conn);
 void conn_free(struct conn *conn); // a dead one
 void conn_render(const struct conn *conn, struct connection_view *out);
 

@@ -204,6 +204,7 @@ static struct tls_stream *new_mutual(struct conn *conn, struct tls_context *cont
     struct tls_expectation expect = {.accept = accept_server,
                                      .arg = conn,
                                      .server_name = rule->server_name,
+                                     .alpn = edge_set_alpn(conn->snapshot->edges, rule),
                                      .needs_tls_1_3 = rule->min_version == TLS_VERSION_1_3,
                                      .addr = &conn->via,
                                      .peers = conn->decision.peers->items,
@@ -217,12 +218,14 @@ static struct tls_stream *new_to_server(struct conn *conn, struct tls_context *c
     struct edge_app_how how = {.identity = context == NULL ? NULL : tls_context_identity(context),
                                .host = conn->decision.host,
                                .addr = &conn->via};
+    conn->shown_until_s =
+        context == NULL ? 0 : svid_not_after(identity_svid(tls_context_identity(context)));
     return origin == NULL ? NULL : edge_app_connect(origin, &how);
 }
 
 static enum conn_state start_tls(struct conn *conn, int fd) {
     enum close_reason missing = CLOSE_NO_MEMORY;
-    bool shows_identity = conn->decision.rule->tls == OUTBOUND_MUTUAL;
+    bool shows_identity = config_rule_shows_identity(conn->decision.rule);
     struct tls_context *context =
         shows_identity ? snapshot_context(conn->worker->snapshot, clock_wall_s(), &missing) : NULL;
     bool ok = context != NULL || !shows_identity;
@@ -309,8 +312,10 @@ static enum conn_state tls_opened(struct conn *conn, const struct tls_stream *st
     counter_add(&worker->counters.metrics[metric], 1);
     conn->verified_at_s = clock_wall_s();
     conn->state = CONN_RELAY;
-    if (conn->decision.action == OUTBOUND_TO_MUTUAL &&
-        worker->snapshot->context != tls_stream_context(stream)) {
+    bool is_judged = conn->decision.action == OUTBOUND_TO_MUTUAL
+                         ? worker->snapshot->context != tls_stream_context(stream)
+                         : conn->shown_until_s != 0;
+    if (is_judged) {
         worker_trust_judge(conn); // verified by what was in force when it began
     }
     return conn->state;

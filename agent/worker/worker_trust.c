@@ -52,10 +52,15 @@ static void judge_tunnel(struct worker *worker, struct tunnel *tunnel) {
 }
 
 void worker_trust_judge(struct conn *conn) {
+    const struct snapshot *snapshot = conn->worker->snapshot;
     const struct tls_stream *stream = conn_mutual_stream(conn);
     struct tunnel_failure failure;
-    if (stream != NULL &&
-        !may_keep(conn->worker->snapshot, stream, conn->verified_at_s, &failure)) {
+    // The lists that judged the server are for new connections; what it was shown can be withdrawn.
+    if (conn_shows_identity(conn) && snapshot->state == IDENTITY_WITHDRAWN) {
+        conn_end(conn, CLOSE_IDENTITY_WITHDRAWN);
+        return;
+    }
+    if (stream != NULL && !may_keep(snapshot, stream, conn->verified_at_s, &failure)) {
         conn_end_why(conn, failure.reason, "%s", failure.detail);
     }
 }
@@ -108,7 +113,8 @@ static void expire_connections(struct worker *worker, int64_t now) {
     LIST_FOR_EACH(&worker->conns, it) {
         struct conn *conn = LIST_ENTRY(it, struct conn, node);
         const struct tls_stream *stream = conn_mutual_stream(conn);
-        if (stream != NULL && now >= not_after_of(stream)) {
+        if ((stream != NULL && now >= not_after_of(stream)) ||
+            (conn_shows_identity(conn) && now >= conn->shown_until_s)) {
             conn_end_why(conn, CLOSE_IDENTITY_EXPIRED, "%s", EXPIRED);
         }
     }

@@ -150,8 +150,6 @@ static void test_what_this_version_lacks(void **state) {
     static const struct row rows[] = {
         {"identity: {rotateAt: 50}\n",
          "f:1:12: rotateAt is not supported yet: this build does not have it\n"},
-        {"outbound: {destinations: [{match: {hosts: [a.b]}, clientCert: a}]}\n",
-         "f:1:51: clientCert is not supported yet: this build does not have it\n"},
     };
     EXPECT_ROWS(rows);
 }

@@ -128,6 +128,8 @@ static void test_destinations(void **state) {
          "f:1:39: serverCerts: only tls: mutual and tls: simple use it, and this rule says tls: "
          "deny\n",
          NULL},
+        {"outbound: {destinations: [{match: {hosts: []}}]}\n", "",
+         "f:1:35: warning: match: an empty list matches nothing, so this rule never applies\n"},
         {"outbound: {destinations: [{match: {ports: []}}]}\n", "",
          "f:1:35: warning: match: an empty list matches nothing, so this rule never applies\n"},
         {"outbound:\n  destinations:\n    - {tls: deny}\n    - {tls: mesh}\n", "",
@@ -135,6 +137,39 @@ static void test_destinations(void **state) {
         // A rule with a mistake of its own is not judged further.
         {"outbound: {destinations: [{tls: other, serverName: a.b}]}\n",
          "f:1:33: tls: \"other\" is not one of mesh, mutual, simple, passthrough, deny\n", NULL},
+    };
+    EXPECT_ROWS(rows);
+}
+
+static void test_what_servers_are_shown_and_asked(void **state) {
+    (void)state;
+    static const struct row rows[] = {
+        {"outbound: {certificates: [{name: a, certFile: /a, keyFile: /b}], destinations:\n"
+         " [{match: {ports: [1]}, tls: mutual, serverCerts: [{file: /a}], clientCert: a, alpn: "
+         "[h2]},\n"
+         "  {match: {ports: [2]}, tls: mutual, clientCert: workload}]}\n",
+         "", NULL},
+        {"outbound: {destinations: [{tls: mutual, clientCert: a}]}\n",
+         "f:1:41: clientCert: needs serverCerts: the SPIFFE bundle judges only servers that are "
+         "shown the workload certificate\n",
+         NULL},
+        {"outbound: {destinations: [{tls: simple, clientCert: workload}]}\n",
+         "f:1:41: clientCert: only tls: mutual shows a certificate\n", NULL},
+        {"outbound: {destinations: [{tls: mutual, serverCerts: [{file: /a}], clientCert: b}]}\n",
+         "f:1:68: clientCert: there is no outbound.certificates entry of this name\n", NULL},
+        {"outbound: {certificates: [{name: workload, certFile: /a, keyFile: /b},\n"
+         "  {name: a, certFile: /a, keyFile: /b}, {name: a, certFile: /a, keyFile: /b}]}\n",
+         "f:1:27: name: \"workload\" is the workload certificate's\n"
+         "f:2:41: name: there is a certificate a already\n",
+         NULL},
+        {"outbound: {destinations: [{tls: simple, authorizedSubjects: [{CN: a}]}]}\n", "", NULL},
+        {"outbound: {destinations: [{tls: simple, authorizedSubjects: []}]}\n",
+         "f:1:41: authorizedSubjects: an empty list would let no server be verified\n", NULL},
+        {"outbound: {destinations: [{tls: mutual, authorizedSubjects: [{CN: a}]}]}\n",
+         "f:1:41: authorizedSubjects: tls: mutual has them only with serverCerts\n", NULL},
+        {"outbound: {destinations: [{tls: deny, alpn: [h2]}]}\n",
+         "f:1:39: alpn: only tls: mutual and tls: simple use it, and this rule says tls: deny\n",
+         NULL},
     };
     EXPECT_ROWS(rows);
 }
@@ -218,9 +253,13 @@ static void test_the_rest(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_clashes),      cmocka_unit_test(test_explicit_listeners),
-        cmocka_unit_test(test_destinations), cmocka_unit_test(test_authorization),
-        cmocka_unit_test(test_ports),        cmocka_unit_test(test_the_rest),
+        cmocka_unit_test(test_clashes),
+        cmocka_unit_test(test_explicit_listeners),
+        cmocka_unit_test(test_destinations),
+        cmocka_unit_test(test_what_servers_are_shown_and_asked),
+        cmocka_unit_test(test_authorization),
+        cmocka_unit_test(test_ports),
+        cmocka_unit_test(test_the_rest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

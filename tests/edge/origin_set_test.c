@@ -20,13 +20,18 @@ struct world {
     struct buf errors, warnings;
 };
 
-static void write_pem(const struct world *w, const char *name, const struct pki_cert *cert) {
+static void write_block(const struct world *w, const char *name, const char *label,
+                        struct span der) {
     char path[128];
     struct buf pem = {0};
     snprintf(path, sizeof(path), "%s/%s", w->directory, name);
-    assert_true(pem_render("CERTIFICATE", pki_der(cert), &pem));
+    assert_true(pem_render(label, der, &pem));
     assert_true(file_write_atomic(path, buf_span(&pem), 0600, NULL));
     buf_fini(&pem);
+}
+
+static void write_pem(const struct world *w, const char *name, const struct pki_cert *cert) {
+    write_block(w, name, "CERTIFICATE", pki_der(cert));
 }
 
 static int set_up(void **state) {
@@ -38,7 +43,10 @@ static int set_up(void **state) {
     OWNED(pki_free) struct pki_cert *ca = pki_ca();
     OWNED(pki_free) struct pki_cert *expired = pki_issue(NULL, &past);
     write_pem(w, "ca.crt", ca);
+    OWNED(pki_free) struct pki_cert *own = pki_issue(ca, &(struct pki_options){0});
     write_pem(w, "old.crt", expired);
+    write_pem(w, "own.crt", own);
+    write_block(w, "own.key", "PRIVATE KEY", pki_key_der(own));
     *state = w;
     return 0;
 }
@@ -46,10 +54,11 @@ static int set_up(void **state) {
 static int tear_down(void **state) {
     struct world *w = *state;
     char path[128];
-    snprintf(path, sizeof(path), "%s/ca.crt", w->directory);
-    unlink(path);
-    snprintf(path, sizeof(path), "%s/old.crt", w->directory);
-    unlink(path);
+    static const char *const names[] = {"ca.crt", "old.crt", "own.crt", "own.key"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        snprintf(path, sizeof(path), "%s/%s", w->directory, names[i]);
+        unlink(path);
+    }
     rmdir(w->directory);
     buf_fini(&w->errors);
     buf_fini(&w->warnings);
@@ -126,14 +135,46 @@ static void test_names_of_the_trust_store(void **state) {
     assert_int_equal(anchors_num(origin_of(named)->anchors), 1);
 }
 
-static void expect_mistake(struct world *w, const char *keys, const char *sentence) {
+static void test_what_servers_are_shown_and_asked(void **state) {
+    struct world *w = *state;
+    static const char keys[] =
+        "tls: mutual, serverCerts: [corp], clientCert: own, alpn: [h2, http/1.1],"
+        " authorizedSubjects: [{CN: a}]}], certificates: [{name: other, certFile: DIR/own.crt,"
+        " keyFile: DIR/own.key}, {name: own, certFile: DIR/own.crt, keyFile: DIR/own.key";
+    OWNED(edge_set_unref) struct edge_set *set = load(w, keys, NULL, EDGE_EXPIRY_REFUSES);
+    assert_non_null(set);
+    const struct edge_app *origin = origin_of(set);
+    size_t num = 0;
+    const struct edge_certificate *shown = origin_set_certificates(set->origins, &num);
+    assert_int_equal(num, 2);
+    assert_ptr_equal(origin->own, &shown[1]);
+    assert_string_equal(origin->own->name, "own");
+    assert_int_equal(origin->num_subjects, 1);
+    struct span alpn = edge_set_alpn(set, &set->config->outbound.rules[1]);
+    assert_int_equal(alpn.len, 12);
+    assert_memory_equal(alpn.ptr, "\2h2\10http/1.1", 12);
+    assert_int_equal(edge_set_alpn(set, &set->config->outbound.rules[0]).len, 0);
+    OWNED(edge_set_unref)
+    struct edge_set *spiffe = load(w, "tls: mutual, alpn: [h2]", NULL, EDGE_EXPIRY_REFUSES);
+    assert_int_equal(edge_set_alpn(spiffe, &spiffe->config->outbound.rules[1]).len, 3);
+}
+
+static void expect_said(struct world *w, const char *keys, const char *lead, const char *sentence) {
     OWNED(edge_set_unref) struct edge_set *set = load(w, keys, NULL, EDGE_EXPIRY_REFUSES);
     assert_null(set);
     assert_true(buf_append(&w->errors, "", 1));
     const char *said = (const char *)buf_span(&w->errors).ptr;
-    if (strncmp(said, "f:3:1: destination r: ", 22) != 0 || strstr(said, sentence) == NULL) {
+    if (strncmp(said, lead, strlen(lead)) != 0 || strstr(said, sentence) == NULL) {
         fail_msg("%s", said);
     }
+}
+
+static void expect_mistake(struct world *w, const char *keys, const char *sentence) {
+    expect_said(w, keys, "f:3:1: destination r: ", sentence);
+}
+
+static void expect_certificate_mistake(struct world *w, const char *keys, const char *sentence) {
+    expect_said(w, keys, "f:3:1: certificate n: ", sentence);
 }
 
 static void test_mistakes(void **state) {
@@ -149,6 +190,12 @@ static void test_mistakes(void **state) {
     expect_mistake(*state, "tls: simple, serverCerts: [corp, {file: DIR/ca.crt}]",
                    "serverCerts: duplicated_certs");
     expect_mistake(*state, "tls: simple, ciphers: NONSENSE", "ciphers: ");
+    static const char certificate[] = "tls: deny}], certificates: [{name: n, certFile: DIR/";
+    char keys[256];
+    snprintf(keys, sizeof(keys), "%sca.crt, keyFile: DIR/own.key", certificate);
+    expect_certificate_mistake(*state, keys, "keyFile: the key is not that of the certificate");
+    snprintf(keys, sizeof(keys), "%snone.crt, keyFile: DIR/own.key", certificate);
+    expect_certificate_mistake(*state, keys, "certFile: ");
     expect_mistake(*state, "tls: simple, ciphers: AES128-SHA",
                    "ciphers: AES128-SHA is not allowed: only ECDHE with AEAD is");
 }
@@ -167,6 +214,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rules_of_each_kind),
         cmocka_unit_test(test_names_of_the_trust_store),
+        cmocka_unit_test(test_what_servers_are_shown_and_asked),
         cmocka_unit_test(test_mistakes),
         cmocka_unit_test(test_what_expired_since_blocks_nothing),
     };
