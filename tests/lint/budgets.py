@@ -25,7 +25,8 @@ STATE = {
     "environ": "libc's own, for posix_spawn",
     "method": "a BIO_METHOD is made once for the process and never changed (agent/tls/tls_bio.c)",
     "method_once": "the pthread_once_t of it",
-    "is_usable": "whether libipsec-mb's AES-GCM is right on this CPU, tried once (agent/tls/aead_wide.c)",
+    "is_usable": "whether libipsec-mb's AES-GCM is right on this CPU, tried once "
+                 "(agent/tls/aead_wide.c)",
     "usable_once": "the pthread_once_t of it",
     "pool": "equal certificates of all connections are stored once (agent/tls/tls_context.c); "
             "BoringSSL locks it",
