@@ -90,19 +90,6 @@ struct conn *conn_new(struct worker *worker, enum conn_kind kind, const struct n
     return conn;
 }
 
-void conn_take_near_socket(struct conn *conn, int fd) {
-    struct leg_socket_setup setup = {
-        .loop = conn->worker->loop,
-        .scratch = &conn->worker->scratch->socket,
-        .fd = fd,
-        .reset_reason = conn->kind == CONN_OUTBOUND ? CLOSE_APP_RESET : CLOSE_PEER_RESET,
-        .wake = conn_wake,
-        .arg = conn,
-    };
-    leg_socket_init(&conn->near_leg.socket, &setup);
-    conn->near = &conn->near_leg.socket.leg;
-}
-
 void conn_on_leg_io(struct ev_loop *loop UNUSED, ev_io *io, int events UNUSED) {
     conn_step(io->data);
 }

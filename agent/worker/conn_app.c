@@ -99,16 +99,7 @@ static void start_tls(struct app_link *link, int fd) {
         lose(link, HTTP_REASON_NO_MEMORY, "TLS with the application", "memory is short");
         return;
     }
-    struct leg_tls_setup setup = {
-        .loop = conn->worker->loop,
-        .turn = &conn->worker->scratch->turn,
-        .stream = stream,
-        .fd = fd,
-        .wake = conn_on_leg_io,
-        .arg = conn,
-    };
-    leg_tls_init(&link->as.tls, &setup);
-    link->leg = &link->as.tls.leg;
+    link->leg = conn_leg_tls(conn, &link->as.tls, stream, fd);
     link->handshaking = true;
 }
 
@@ -118,7 +109,6 @@ static void connected(struct app_link *link) {
     const struct edge_port *port = conn_edge_port(conn);
     link->dialling_fd = -1;
     ev_io_stop(conn->worker->loop, &link->dial_io);
-    socket_keepalive(fd, 180, 60, 9);
     if (!conn_greet_application(conn, fd)) {
         socket_close(fd);
         lose(link, HTTP_REASON_APP_UNREACHABLE, "the application",
@@ -129,17 +119,7 @@ static void connected(struct app_link *link) {
         start_tls(link, fd);
         return;
     }
-    struct leg_socket_setup setup = {
-        .loop = conn->worker->loop,
-        .scratch = &conn->worker->scratch->socket,
-        .fd = fd,
-        .dialled = true,
-        .reset_reason = CLOSE_APP_RESET,
-        .wake = conn_wake,
-        .arg = conn,
-    };
-    leg_socket_init(&link->as.socket, &setup);
-    link->leg = &link->as.socket.leg;
+    link->leg = conn_leg_socket(conn, &link->as.socket, fd, true);
 }
 
 static bool step_dial(struct app_link *link) {
@@ -263,6 +243,13 @@ void conn_app_arm(struct app_link *link) {
     } else if (!link->handshaking) {
         bool reads = !link->ended && http_back_wants_input(link->back);
         link->leg->ops->arm(link->leg, reads, link->blocked);
+    }
+}
+
+void conn_app_tick(struct app_link *link) {
+    if (link->leg != NULL && !link->probes) {
+        link->probes = true;
+        link->leg->ops->keepalive(link->leg, SOCKET_KEEPALIVE_IDLE_S, SOCKET_KEEPALIVE_INTERVAL_S);
     }
 }
 

@@ -196,7 +196,7 @@ void conn_accept(struct worker *worker, const struct listener *listener, int fd,
         return;
     }
     conn->fds = 2;
-    conn_take_near_socket(conn, fd);
+    conn->near = conn_leg_socket(conn, &conn->near_leg.socket, fd, false);
     if (find_destination(conn, listener, fd)) {
         conn_step(conn);
     }

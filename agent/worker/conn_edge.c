@@ -74,16 +74,8 @@ static enum conn_state start_tls(struct conn *conn) {
         conn_end(conn, CLOSE_NO_MEMORY);
         return CONN_DEAD;
     }
-    struct leg_tls_setup setup = {
-        .loop = conn->worker->loop,
-        .turn = &conn->worker->scratch->turn,
-        .stream = stream,
-        .fd = leg_socket_release(&conn->near_leg.socket),
-        .wake = conn_on_leg_io,
-        .arg = conn,
-    };
-    leg_tls_init(&conn->near_leg.tls, &setup);
-    conn->near = &conn->near_leg.tls.leg;
+    conn->near =
+        conn_leg_tls(conn, &conn->near_leg.tls, stream, leg_socket_release(&conn->near_leg.socket));
     conn->session = session;
     return CONN_NEAR_HANDSHAKE;
 }
@@ -246,16 +238,7 @@ enum conn_state conn_start_app_tls(struct conn *conn, int fd) {
         conn_end(conn, CLOSE_NO_MEMORY);
         return CONN_DEAD;
     }
-    struct leg_tls_setup setup = {
-        .loop = conn->worker->loop,
-        .turn = &conn->worker->scratch->turn,
-        .stream = stream,
-        .fd = fd,
-        .wake = conn_on_leg_io,
-        .arg = conn,
-    };
-    leg_tls_init(&conn->far_leg.tls, &setup);
-    conn->far = &conn->far_leg.tls.leg;
+    conn->far = conn_leg_tls(conn, &conn->far_leg.tls, stream, fd);
     return CONN_APP_HANDSHAKE;
 }
 

@@ -344,6 +344,12 @@ static void note_times(struct conn_http *http, int64_t now) {
     }
 }
 
+void conn_http_tick(struct conn *conn) {
+    LIST_FOR_EACH(&conn->http->links, it) {
+        conn_app_tick(LIST_ENTRY(it, struct app_link, node));
+    }
+}
+
 void conn_http_arm(struct conn *conn) {
     struct conn_http *http = conn->http;
     int64_t now = clock_mono_ms();

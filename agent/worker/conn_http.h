@@ -38,6 +38,7 @@ struct app_link {
         struct leg_tls tls;
     } as;
     bool handshaking;
+    bool probes;  // TCP keepalive is on
     bool took_fd; // from the budget; else it uses the spare one
     bool ended;   // the application's FIN has come
     bool finished;
@@ -50,6 +51,7 @@ bool conn_app_dial(void *conn, struct http_back *back);
 void conn_app_drop(void *conn, struct http_back *back, bool clean);
 bool conn_app_step(struct app_link *link); // true: something moved
 void conn_app_arm(struct app_link *link);
+void conn_app_tick(struct app_link *link); // once a second
 // When the link must have moved, monotonic ms; 0: never.
 int64_t conn_app_deadline(const struct app_link *link);
 void conn_app_on_deadline(struct app_link *link);

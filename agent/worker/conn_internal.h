@@ -9,7 +9,11 @@
 struct conn *conn_new(struct worker *worker, enum conn_kind kind, const struct netaddr *source);
 void conn_on_leg_io(struct ev_loop *loop, ev_io *io, int events);
 void conn_wake(void *arg);
-void conn_take_near_socket(struct conn *conn, int fd);
+
+// conn_legs.c: each takes `fd` (and `stream`), and gives the leg.
+struct leg *conn_leg_tls(struct conn *conn, struct leg_tls *leg, struct tls_stream *stream, int fd);
+// `dialled`: we have connected; else it was accepted.
+struct leg *conn_leg_socket(struct conn *conn, struct leg_socket *leg, int fd, bool dialled);
 
 // conn_decide.c: what a new connection becomes; the next state.
 enum conn_state conn_decide(struct conn *conn);
@@ -50,6 +54,7 @@ enum conn_state conn_step_app_handshake(struct conn *conn);
 enum conn_state conn_start_http(struct conn *conn, const struct netaddr *to);
 enum conn_state conn_step_http(struct conn *conn);
 void conn_http_arm(struct conn *conn);
+void conn_http_tick(struct conn *conn); // once a second
 void conn_http_on_timer(struct conn *conn);
 void conn_http_free(struct conn *conn);
 // Writes a copy of `bytes`.

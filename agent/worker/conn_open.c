@@ -238,31 +238,8 @@ static enum conn_state start_tls(struct conn *conn, int fd) {
         conn_end(conn, missing);
         return CONN_DEAD;
     }
-    struct leg_tls_setup setup = {
-        .loop = conn->worker->loop,
-        .turn = &conn->worker->scratch->turn,
-        .stream = stream,
-        .fd = fd,
-        .wake = conn_on_leg_io,
-        .arg = conn,
-    };
-    leg_tls_init(&conn->far_leg.tls, &setup);
-    conn->far = &conn->far_leg.tls.leg;
+    conn->far = conn_leg_tls(conn, &conn->far_leg.tls, stream, fd);
     return CONN_HANDSHAKE;
-}
-
-static void take_far_socket(struct conn *conn, int fd) {
-    struct leg_socket_setup setup = {
-        .loop = conn->worker->loop,
-        .scratch = &conn->worker->scratch->socket,
-        .fd = fd,
-        .reset_reason = conn->kind == CONN_OUTBOUND ? CLOSE_PEER_RESET : CLOSE_APP_RESET,
-        .dialled = true,
-        .wake = conn_wake,
-        .arg = conn,
-    };
-    leg_socket_init(&conn->far_leg.socket, &setup);
-    conn->far = &conn->far_leg.socket.leg;
 }
 
 enum conn_state conn_far_is_open(struct conn *conn) {
@@ -301,7 +278,7 @@ enum conn_state conn_step_dial(struct conn *conn) {
     if (edge != NULL && edge->app.ssl != NULL) {
         return conn_start_app_tls(conn, fd);
     }
-    take_far_socket(conn, fd);
+    conn->far = conn_leg_socket(conn, &conn->far_leg.socket, fd, true);
     return conn_far_is_open(conn);
 }
 

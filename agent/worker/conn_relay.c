@@ -125,6 +125,9 @@ void conn_tick(struct conn *conn) {
         conn_end(conn, conn->near->failure);
         return;
     }
+    if (conn->state == CONN_HTTP) {
+        conn_http_tick(conn);
+    }
     if (conn->state != CONN_RELAY) {
         return;
     }
