@@ -55,7 +55,8 @@ bool edit_apply(struct edit_list *list, struct span text, struct buf *out, struc
              buf_append(out, put.ptr, put.len);
         done = edit->offset + edit->remove;
     }
-    ok = ok && buf_append(out, text.ptr + done, text.len - done);
+    // An empty text has no place to count from.
+    ok = ok && (done == text.len || buf_append(out, text.ptr + done, text.len - done));
     return ok || ERR_NO_MEMORY(err, "editing a manifest");
 }
 

@@ -38,6 +38,8 @@ static void test_no_edits(void **state) {
     struct buf out = {0};
     assert_true(edit_apply(&list, span_of_text("same"), &out, NULL));
     assert_true(span_equal_text(buf_span(&out), "same"));
+    assert_true(edit_apply(&list, span_of(NULL, 0), &out, NULL));
+    assert_true(span_equal_text(buf_span(&out), "same"));
     buf_fini(&out);
     edit_list_fini(&list);
 }
