@@ -121,6 +121,11 @@ static bool check_pod(const struct planner *planner) {
     if (manifest_find(planner->spec, "<<") != NULL || manifest_find(planner->pod, "<<") != NULL) {
         return ERR_SET(planner->err, ERR_INPUT, "the pod is merged (<<); write it out");
     }
+    const struct manifest_node *metadata = manifest_find(planner->pod, "metadata");
+    if (metadata != NULL && metadata->kind != MANIFEST_MAP && !manifest_is_null(metadata)) {
+        return ERR_SET(planner->err, ERR_INPUT,
+                       "its metadata is not a mapping; aliases must be written out");
+    }
     if (runs_as_agent(planner->spec)) {
         return ERR_SET(planner->err, ERR_INPUT,
                        "it runs as uid %d, which is the agent's: its connections would not be "

@@ -137,6 +137,8 @@ static void test_refusals(void **state) {
     expect_refusal(POD "spec:\n  x: &v [{name: v}]\n  volumes: *v\n  containers: [{name: a}]\n",
                    "volumes is an anchor, an alias or a tag");
     expect_refusal(POD "spec:\n  <<: {a: b}\n  containers: [{name: a}]\n", "merged (<<)");
+    expect_refusal("kind: Pod\nmetadata: text\nspec:\n  containers: [{name: a}]\n",
+                   "its metadata is not a mapping");
     expect_refusal(POD "spec:\n  volumes: {a: b}\n  containers: [{name: a}]\n",
                    "volumes is not a list");
 }
