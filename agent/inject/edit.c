@@ -84,3 +84,21 @@ const char *edit_newline(struct span text) {
     const uint8_t *end = text.len == 0 ? NULL : memchr(text.ptr, '\n', text.len);
     return end != NULL && end > text.ptr && end[-1] == '\r' ? "\r\n" : "\n";
 }
+
+static bool starts_with(struct span text, size_t offset, const char *bytes) {
+    size_t len = strlen(bytes);
+    return text.len - offset >= len && memcmp(text.ptr + offset, bytes, len) == 0;
+}
+
+bool edit_has_plain_lines(struct span text, size_t *offset) {
+    for (size_t i = 0; i < text.len; i++) {
+        bool is_odd = (text.ptr[i] == '\r' && !starts_with(text, i, "\r\n")) ||
+                      starts_with(text, i, "\xc2\x85") || starts_with(text, i, "\xe2\x80\xa8") ||
+                      starts_with(text, i, "\xe2\x80\xa9");
+        if (is_odd) {
+            *offset = i;
+            return false;
+        }
+    }
+    return true;
+}

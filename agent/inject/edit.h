@@ -41,5 +41,8 @@ size_t edit_line_end(struct span text, size_t offset);
 bool edit_is_alone(struct span text, size_t offset);
 // "\r\n" when the text's first line ends so, else "\n".
 const char *edit_newline(struct span text);
+// False when the text has something that ends a line for YAML but not here: a carriage return
+// without a newline, U+0085, U+2028, U+2029. Then `offset` is where.
+bool edit_has_plain_lines(struct span text, size_t *offset);
 
 #endif

@@ -97,9 +97,24 @@ static bool visit_to_take_out(const struct workload *workload, void *context) {
 
 // --- the text ------------------------------------------------------------------------------------
 
+// What YAML takes for the end of a line must be one here, too, or a line is put into another.
+static bool check_lines(const struct job *job) {
+    size_t offset = 0;
+    unsigned line = 0;
+    unsigned column = 0;
+    if (edit_has_plain_lines(job->text, &offset)) {
+        return true;
+    }
+    manifest_place(job->text, offset, &line, &column);
+    return ERR_SET(job->err, ERR_INPUT,
+                   "%u:%u: a lone carriage return, U+0085, U+2028 or U+2029 ends a line here; "
+                   "write a newline, or an escape in quotes",
+                   line, column);
+}
+
 static bool rewrite(struct job *job, workload_fn *visit, struct buf *out) {
     struct manifest manifest = {0};
-    bool ok = manifest_parse(&manifest, job->text, job->err);
+    bool ok = check_lines(job) && manifest_parse(&manifest, job->text, job->err);
     for (struct manifest_node *document = manifest.first; ok && document != NULL;
          document = document->next) {
         ok = workload_visit(document, visit, job);

@@ -139,6 +139,7 @@ static void test_refusals(void **state) {
     expect_refusal(POD "spec:\n  <<: {a: b}\n  containers: [{name: a}]\n", "merged (<<)");
     expect_refusal("kind: Pod\nmetadata: text\nspec:\n  containers: [{name: a}]\n",
                    "its metadata is not a mapping");
+    expect_refusal(POD "spec:\n\r  containers: [{name: a}]\n", "6:1: a lone carriage return");
     expect_refusal(POD "spec:\n  volumes: {a: b}\n  containers: [{name: a}]\n",
                    "volumes is not a list");
 }
