@@ -321,7 +321,9 @@ static const struct option_row port_rows[] = {
      .max = HTTP_TIMEOUT_MAX_MS,
      VALUE(struct inbound_port, edge.http.read_timeout_ms),
      .fallback = "300s",
-     .meaning = "How long the application may be silent before its answer is given up."},
+     .meaning =
+         "How long the application may be silent before its answer is given up, and a client's "
+         "connection may be without a request."},
     {.key = "sendTimeout",
      .type = OPTION_DURATION,
      .min = SECOND_MS,

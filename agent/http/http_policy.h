@@ -14,6 +14,7 @@ enum http_reason { // why a request was answered here: a bounded set, for metric
 #define HTTP_REASON(id, name) id,
 #include "agent/http/http_reason.def"
 #undef HTTP_REASON
+    HTTP_REASON_COUNT
 };
 const char *http_reason_name(enum http_reason reason);
 

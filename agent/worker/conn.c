@@ -158,6 +158,7 @@ static void arm_timer(struct conn *conn) {
         return;
     }
     conn->timed_state = conn->state;
+    conn_unproven_note(conn);
     conn->timer.repeat = STATES[conn->state].deadline_ms / 1e3;
     ev_timer_again(conn->worker->loop, &conn->timer); // stops it when repeat is 0
 }
@@ -217,6 +218,7 @@ void conn_end(struct conn *conn, enum close_reason reason) {
                      .metrics[direction == OUTBOUND ? METRIC_OPEN_OUTBOUND : METRIC_OPEN_INBOUND],
                 -1);
     counter_add(&worker->counters.closed[direction][reason], 1);
+    conn_unproven_forget(conn);
     ev_timer_stop(worker->loop, &conn->timer);
     ev_io_stop(worker->loop, &conn->dial_io);
     tunnel_unwait(&conn->waiter);

@@ -43,13 +43,12 @@ struct conn {
     enum conn_state timed_state; // whose deadline the timer runs for
     enum close_reason reason;
     bool redirected;
-    bool stepping; // inside conn_step: a wake only asks for another round
-    bool again;
-    bool near_failed; // CONN_FLUSH: which leg broke
-    bool probes;      // TCP keepalive is on for the far leg; the near one has its listener's
-    int fds;          // taken from the budget
-    int tries;        // of tunnels
-    unsigned tried;   // addresses of the host that `listener` leads to
+    bool stepping, again; // inside conn_step: a wake only asks for another round
+    bool near_failed;     // CONN_FLUSH: which leg broke
+    bool probes;          // TCP keepalive is on for the far leg; the near one has its listener's
+    int fds;              // taken from the budget
+    int tries;            // of tunnels
+    unsigned tried;       // addresses of the host that `listener` leads to
     struct netaddr source;
     struct netaddr destination;
     struct netaddr via;
@@ -68,14 +67,15 @@ struct conn {
         struct leg_tls tls;
         struct leg_stream stream;
     } far_leg;
-    struct edge_session *session; // of near_leg.tls, whose it is; NULL: no TLS ends here
-    struct conn_http *http;       // CONN_HTTP; owned
-    struct proxy_reader *proxy;   // CONN_PROXY; owned
-    const char *edge_rule;        // the key of inbound.ports[] that refused; static text, or NULL
-    size_t linger_left;           // CONN_LINGER: bytes that may still be dropped
-    bool has_lingered;            // the near side was told why: no RST
-    int dialling_fd;              // -1 unless CONN_DIAL
-    uint16_t dial_port;           // local port of our dial, where loops are possible; else 0
+    struct list_node unproven_node; // worker.unproven, while the client may be anybody
+    struct edge_session *session;   // of near_leg.tls, whose it is; NULL: no TLS ends here
+    struct conn_http *http;         // CONN_HTTP; owned
+    struct proxy_reader *proxy;     // CONN_PROXY; owned
+    const char *edge_rule;          // the key of inbound.ports[] that refused; static text, or NULL
+    size_t linger_left;             // CONN_LINGER: bytes that may still be dropped
+    bool has_lingered;              // the near side was told why: no RST
+    int dialling_fd;                // -1 unless CONN_DIAL
+    uint16_t dial_port;             // local port of our dial, where loops are possible; else 0
     ev_io dial_io;
     struct tunnel_waiter waiter;
     ev_timer timer;

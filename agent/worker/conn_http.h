@@ -12,14 +12,16 @@ struct conn_http {
     struct http_fields facts; // headers about the client; empty: none
     struct netaddr to;        // the application
     struct list links;
-    bool has_spare;      // the descriptor that was taken for the application is not in use
-    bool near_ended;     // the client's FIN has come
-    bool near_finished;  // and ours is on its way
-    bool near_blocked;   // what it does not take waits
-    size_t moved;        // bytes in this turn
-    uint64_t counted;    // requests
-    int64_t head_since;  // monotonic ms; 0: no head is being read
-    int64_t linger_till; // 0: not yet
+    bool has_spare;        // the descriptor that was taken for the application is not in use
+    bool near_ended;       // the client's FIN has come
+    bool near_finished;    // and ours is on its way
+    bool near_blocked;     // what it does not take waits
+    size_t moved;          // bytes in this turn
+    uint64_t counted;      // requests
+    int64_t head_since;    // monotonic ms; 0: no head is being read
+    int64_t linger_till;   // 0: not yet
+    int64_t idle_since;    // monotonic ms; 0: a request is there
+    uint64_t idle_counted; // requests at that time: PINGs do not prolong it
     int64_t read_timeout_ms, send_timeout_ms;
 };
 

@@ -50,16 +50,22 @@ struct tls_stream *conn_app_tls(const struct conn *conn, struct span alpn);
 enum conn_state conn_start_app_tls(struct conn *conn, int fd);
 enum conn_state conn_step_app_handshake(struct conn *conn);
 
+// conn_unproven.c: how many may be nobody yet. After a change of state; and at the end.
+void conn_unproven_note(struct conn *conn);
+void conn_unproven_forget(struct conn *conn);
+
 // conn_http.c: requests on ports that speak HTTP.
 enum conn_state conn_start_http(struct conn *conn, const struct netaddr *to);
 enum conn_state conn_step_http(struct conn *conn);
-void conn_http_arm(struct conn *conn);
-void conn_http_tick(struct conn *conn); // once a second
-void conn_http_on_timer(struct conn *conn);
 void conn_http_free(struct conn *conn);
 // Writes a copy of `bytes`.
 enum leg_status conn_http_write(struct conn *conn, struct leg *leg, struct span bytes,
                                 size_t *taken);
+
+// conn_http_timer.c
+void conn_http_arm(struct conn *conn);
+void conn_http_tick(struct conn *conn); // once a second
+void conn_http_on_timer(struct conn *conn);
 
 // conn_relay.c
 enum conn_state conn_step_relay(struct conn *conn);

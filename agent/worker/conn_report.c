@@ -79,13 +79,19 @@ static void write_edge(const struct conn *conn, struct log_line *line) {
              client->subject[0] == '\0' ? NULL : client->subject);
 }
 
+// Failures cost whoever makes them little; what ended well is said each time.
+static bool may_say(const struct conn *conn, enum log_level level) {
+    return level != LOG_WARN ||
+           log_quota_take(&conn->worker->closed_lines[conn->reason], clock_mono_ms());
+}
+
 static void write_line(const struct conn *conn, const struct peer *peer) {
     enum log_level level = close_reason_is_error(conn->reason) ? LOG_WARN : LOG_INFO;
     const struct tunnel *tunnel = conn_tunnel(conn);
     struct log_line line;
     char text[NETADDR_TEXT_MAX];
     log_begin(&line, level, "connection_closed");
-    if (!line.enabled) {
+    if (!line.enabled || !may_say(conn, level)) {
         return; // what would be written has its price
     }
     log_text(&line, "direction", direction_name(conn_direction(conn)));
@@ -176,7 +182,9 @@ void conn_report_request(struct conn *conn, enum http_reason reason, int status,
     struct counters *counters = &conn->worker->counters;
     const struct edge_client *client = edge_client(conn);
     const struct peer *peer = conn_peer(conn);
-    write_request_line(conn, reason, status, why);
+    if (log_quota_take(&conn->worker->request_lines[reason], clock_mono_ms())) {
+        write_request_line(conn, reason, status, why);
+    }
     // The rows of metric.def stand in the order of http_reason.def.
     counter_add(&counters->metrics[METRIC_HTTP_REFUSED_MALFORMED + (int)reason - 1], 1);
     struct refusal_view view = {
@@ -191,6 +199,29 @@ void conn_report_request(struct conn *conn, enum http_reason reason, int status,
     text_copy(view.detail, sizeof(view.detail), why);
     text_copy(view.rule, sizeof(view.rule), rule_of(reason));
     refusals_add(conn->worker->shared->refusals, &view);
+}
+
+static void say_more(struct log_quota *quota, const char *event, const char *reason) {
+    uint32_t more = log_quota_settle(quota, clock_mono_ms());
+    struct log_line line;
+    if (more > 0) {
+        log_begin(&line, LOG_WARN, "lines_suppressed");
+        log_text(&line, "of", event);
+        log_text(&line, "reason", reason);
+        log_u64(&line, "num", more);
+        log_end(&line);
+    }
+}
+
+void conn_report_tick(struct worker *worker) {
+    for (int i = 0; i < CLOSE_REASON_COUNT; i++) {
+        say_more(&worker->closed_lines[i], "connection_closed",
+                 close_reason_name((enum close_reason)i));
+    }
+    for (int i = 0; i < HTTP_REASON_COUNT; i++) {
+        say_more(&worker->request_lines[i], "request_refused",
+                 http_reason_name((enum http_reason)i));
+    }
 }
 
 void conn_report_end(struct conn *conn) {

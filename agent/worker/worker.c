@@ -213,6 +213,7 @@ static void on_prepare(struct ev_loop *loop UNUSED, ev_prepare *prepare, int eve
 static void on_tick(struct ev_loop *loop UNUSED, ev_timer *tick, int events UNUSED) {
     struct worker *worker = tick->data;
     worker_trust_tick(worker);
+    conn_report_tick(worker);
     LIST_FOR_EACH(&worker->conns, it) {
         conn_tick(LIST_ENTRY(it, struct conn, node));
     }
@@ -328,6 +329,7 @@ struct worker *worker_start(unsigned index, unsigned num_workers, struct worker_
     worker->shared = shared;
     worker->next_conn_id = index + 1;
     list_init(&worker->conns);
+    list_init(&worker->unproven);
     list_init(&worker->dead_conns);
     worker->scratch = scratch_new();
     worker->own = own_addresses_new();

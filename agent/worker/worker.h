@@ -7,11 +7,13 @@
 #include <pthread.h>
 #include <semaphore.h>
 
+#include "agent/http/http_policy.h"
 #include "agent/mesh/destinations.h"
 #include "agent/net/own_address.h"
 #include "agent/tunnel/pool.h"
 #include "agent/worker/conn.h"
 #include "agent/worker/fd_budget.h"
+#include "agent/worker/log_quota.h"
 #include "agent/worker/refusals.h"
 #include "base/mailbox.h"
 
@@ -38,7 +40,7 @@ struct worker_orders {
 void worker_orders_free(struct worker_orders *orders);
 OWN_DEFINE(struct worker_orders, worker_orders_free)
 
-#define WORKER_HANDSHAKES_MAX 1024 // inbound tunnels not yet verified
+#define WORKER_HANDSHAKES_MAX 1024 // inbound tunnels not yet verified; and as many direct clients
 
 struct worker_scratch {
     struct leg_scratch socket;
@@ -81,6 +83,9 @@ struct worker {
     struct tunnel_env tunnels;
     struct pool pool;
     struct list conns;
+    struct list unproven; // of conns: conn_unproven.c
+    size_t num_unproven;
+    struct log_quota closed_lines[CLOSE_REASON_COUNT], request_lines[HTTP_REASON_COUNT];
     struct list dead_conns;
     uint64_t next_conn_id;
     struct counters counters;
@@ -111,5 +116,8 @@ void worker_accept_apply(struct worker *worker,
                          struct listener_set *listeners); // takes a reference
 void worker_accept_stop(struct worker *worker);
 void worker_answer_collect(struct worker *worker);
+
+// conn_report.c: once a second; says what was not logged.
+void conn_report_tick(struct worker *worker);
 
 #endif

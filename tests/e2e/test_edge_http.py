@@ -483,3 +483,25 @@ def test_what_check_refuses(loopback, tmp_path):
                         encoding="ascii")
         done = run(settings.binary(), "check", "--config", path)
         assert done.returncode == 1 and word in done.stderr, done.stderr
+
+
+@BOTH
+def test_a_client_without_requests(loopback, pki, web, version):
+    """readTimeout also ends a connection on which nothing is asked: in order, after its answer."""
+    edge = edge_for(loopback, pki, web, clientAuth="none", clientCerts=[], readTimeout="1s")
+    context = ssl.create_default_context(cafile=str(pki.certificate("ca")))
+    context.set_alpn_protocols(["h2" if version == "--http2" else "http/1.1"])
+    with context.wrap_socket(edge.connect(), server_hostname=HOST) as client:
+        client.settimeout(settings.PATIENCE_S)
+        if version == "--http2":
+            client.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(
+                [0, 0, 0, 4, 0, 0, 0, 0, 0]))
+        else:
+            client.sendall(f"GET /x HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
+        said = b""
+        while chunk := client.recv(65536):
+            said += chunk
+        if version == "--http2":
+            assert b"\x00\x00\x08\x07\x00" in said  # GOAWAY
+        else:
+            assert said.startswith(b"HTTP/1.1 200")

@@ -1,5 +1,6 @@
 """TLS that ends at the application's ports, with real clients: curl, openssl, redis-cli."""
 
+import resource
 import socket
 import ssl
 import time
@@ -518,3 +519,25 @@ def test_expiry_and_what_is_in_force(loopback, pki, web):
     port = edge.agent.status.json("/ports")["ports"][0]
     assert (port["mode"], port["clientAuth"], port["appTls"]) == (
         "required", "required", "reencrypt")
+
+
+def test_half_open_handshakes_give_way(loopback, pki, web):
+    """Whoever starts TLS and then waits takes no place from others for long; what is logged of
+    it is bounded."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
+    edge = edge_for(loopback, pki, web, clientAuth="none", workers=1)
+    waiting = []
+    try:
+        for _ in range(1024 + 300):
+            waiting.append(edge.connect())
+            waiting[-1].sendall(b"\x16\x03\x01")
+        assert edge.curl()[:2] == (0, "200")
+        wait_until("the oldest gave way", lambda: edge.agent.status.metric(
+            "pavise_connections_closed_total", direction="inbound", reason="limit") >= 300)
+    finally:
+        for connection in waiting:
+            connection.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    wait_until("the log says how much it left out",
+               lambda: "event=lines_suppressed" in edge.agent.log())

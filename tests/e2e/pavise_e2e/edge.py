@@ -155,9 +155,11 @@ class Edge:
         lab.wait_port(lab.host, "127.0.0.1", self.status_port)
 
     def configuration(self, keys):
+        keys = dict(keys)
+        top = {"workers": keys.pop("workers")} if "workers" in keys else {}
         port = {"port": 8443, "listen": f"127.0.0.1:{self.port}",
                 "deliver": f"127.0.0.1:{self.app_port}", "tlsMode": "required", **keys}
-        return {"outbound": {"listen": []},
+        return {**top, "outbound": {"listen": []},
                 "inbound": {"listen": [], "tunnel": [], "ports": [port]},
                 "status": {"listen": f"127.0.0.1:{self.status_port}"}}
 
