@@ -76,6 +76,7 @@ void conn_on_relay_timer(struct conn *conn);
 // Whether TLS of ours protects an open connection.
 bool conn_has_security(const struct conn *conn);
 void conn_report_end(struct conn *conn);
+void conn_report_tick(struct worker *worker); // once a second: says what was not logged
 // A request that was answered by us.
 void conn_report_request(struct conn *conn, enum http_reason reason, int status, const char *why);
 // The peer and the tunnel of the connection, where there are any.

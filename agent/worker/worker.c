@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include "agent/net/socket.h"
+#include "agent/worker/conn_internal.h"
 #include "base/clock.h"
 #include "base/log.h"
 

@@ -117,7 +117,4 @@ void worker_accept_apply(struct worker *worker,
 void worker_accept_stop(struct worker *worker);
 void worker_answer_collect(struct worker *worker);
 
-// conn_report.c: once a second; says what was not logged.
-void conn_report_tick(struct worker *worker);
-
 #endif
