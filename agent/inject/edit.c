@@ -60,8 +60,14 @@ bool edit_apply(struct edit_list *list, struct span text, struct buf *out, struc
     return ok || ERR_NO_MEMORY(err, "editing a manifest");
 }
 
+// Behind a byte order mark, which belongs to no line.
+static size_t first_place(struct span text) {
+    return text.len >= 3 && memcmp(text.ptr, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+}
+
 size_t edit_line_start(struct span text, size_t offset) {
-    while (offset > 0 && text.ptr[offset - 1] != '\n') {
+    size_t first = first_place(text);
+    while (offset > first && text.ptr[offset - 1] != '\n') {
         offset--;
     }
     return offset;
@@ -74,10 +80,11 @@ size_t edit_line_end(struct span text, size_t offset) {
 }
 
 bool edit_is_alone(struct span text, size_t offset) {
-    while (offset > 0 && text.ptr[offset - 1] == ' ') {
+    size_t first = first_place(text);
+    while (offset > first && text.ptr[offset - 1] == ' ') {
         offset--;
     }
-    return offset == 0 || text.ptr[offset - 1] == '\n';
+    return offset == first || text.ptr[offset - 1] == '\n';
 }
 
 const char *edit_newline(struct span text) {

@@ -60,6 +60,9 @@ static void test_lines(void **state) {
     assert_string_equal(edit_newline(span_of_text("a\r\nb\n")), "\r\n");
     assert_string_equal(edit_newline(span_of_text("")), "\n");
     assert_string_equal(edit_newline(span_of_text("\n")), "\n");
+    struct span marked = span_of_text("\xef\xbb\xbf  a\n");
+    assert_int_equal(edit_line_start(marked, 5), 3);
+    assert_true(edit_is_alone(marked, 5));
     size_t offset = 0;
     assert_true(edit_has_plain_lines(span_of_text("a\r\n\xc3\x85\xe2\x80\xa7\n\xc2"), &offset));
     static const char *const odd[] = {"ab\rc",      "ab\r",           "ab\n\r" + 1,
