@@ -15,6 +15,7 @@ struct http1_back {
     bool keep_alive; // what the application is ready for
     bool used;       // it has answered before
     bool heard;      // of this answer
+    bool over;       // RAW: it has sent its FIN
 };
 
 static struct http1_back *self_of(struct http_back *back) {
@@ -71,8 +72,9 @@ static bool end(struct http_back *back, struct http_exchange *ex, struct http_fi
 
 static void cancel(struct http_back *back, struct http_exchange *ex UNUSED) {
     struct http1_back *self = self_of(back);
+    bool both_done = self->state == RAW && self->over && back->finish;
     (void)let_go(self);
-    die(self, false);
+    die(self, both_done);
 }
 
 static void drained(struct http_back *back UNUSED, struct http_exchange *ex UNUSED) {
@@ -241,13 +243,13 @@ static bool may_retry(const struct http1_back *self) {
 }
 
 static void gone(struct http1_back *self, enum http_reason reason, const char *why) {
-    bool retry = may_retry(self);
+    bool retry = may_retry(self) && reason == HTTP_REASON_APP_ANSWER;
     die(self, false);
     struct http_exchange *ex = let_go(self);
     if (retry && http_exchange_retry(ex)) {
         return;
     }
-    http_exchange_answer(ex, reason == HTTP_REASON_APP_TIMEOUT ? 504 : 502, reason, why);
+    http_exchange_answer(ex, http_back_status_of(reason), reason, why);
 }
 
 static void ended(struct http_back *back) {
@@ -255,6 +257,7 @@ static void ended(struct http_back *back) {
     if (self->ex == NULL) {
         die(self, true);
     } else if (self->state == RAW) {
+        self->over = true;
         self->ex->front->end(self->ex, NULL); // its direction; the other may go on
     } else if (self->state == BODY && http1_body_may_end(&self->body)) {
         complete(self, NULL);
@@ -285,6 +288,10 @@ static bool is_waiting(const struct http_back *back) {
     return self->ex != NULL && self->ex->request_done;
 }
 
+static bool is_held(const struct http_back *back) {
+    return !back->dead && !wants_input(back);
+}
+
 static void free_back(struct http_back *back) {
     struct http1_back *self = self_of(back);
     http1_head_fini(&self->head);
@@ -306,6 +313,7 @@ static const struct http_back_ops OPS = {
     .fill = fill,
     .sent = sent,
     .is_waiting = is_waiting,
+    .is_held = is_held,
     .free = free_back,
 };
 

@@ -60,6 +60,8 @@ static void break_off(struct http1_front *front) {
 
 static struct http_exchange *new_exchange(struct http1_front *front) {
     front->ex = http_exchange_new(front->edge, &OPS, front);
+    front->chunked = false; // both were the last request's
+    front->version_10 = false;
     if (front->ex == NULL) {
         front->edge->broken = true;
     }
@@ -93,7 +95,6 @@ static void begin(struct http1_front *front) {
     }
     bool good = http1_head_parse_request(&front->head, &ex->request, &info, &problem);
     http1_head_fini(&front->head);
-    front->chunked = false;
     front->version_10 = info.version_10;
     if (!good) {
         refuse(front, &problem);

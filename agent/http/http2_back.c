@@ -96,6 +96,16 @@ static void frame(struct http_exchange *ex, bool ended) {
     }
 }
 
+// The answer is complete. What is left of the request is not wanted any more, and an application
+// that does not say so would keep the stream half open for good.
+static void complete(struct http_exchange *ex, struct http_fields *trailers) {
+    if (!ex->request_done) {
+        http2_stream_reset(stream_of(ex), HTTP2_CANCEL);
+    }
+    let_go(ex);
+    ex->front->end(ex, trailers);
+}
+
 static void fail(struct http_exchange *ex, int status, enum http_reason reason, const char *why) {
     let_go(ex);
     http_exchange_answer(ex, status, reason, why);
@@ -124,8 +134,7 @@ static void on_head(void *arg UNUSED, struct http2_stream *stream, struct http_f
     }
     http_exchange_respond(ex);
     if (status >= 200 && ended) {
-        let_go(ex);
-        ex->front->end(ex, NULL);
+        complete(ex, NULL);
     }
 }
 
@@ -144,8 +153,7 @@ static void on_data(void *arg UNUSED, struct http2_stream *stream, struct span b
 static void on_end(void *arg UNUSED, struct http2_stream *stream, struct http_fields *trailers) {
     struct http_exchange *ex = http2_stream_arg(stream);
     if (ex != NULL) {
-        let_go(ex);
-        ex->front->end(ex, trailers);
+        complete(ex, trailers);
     }
 }
 
@@ -174,7 +182,7 @@ static const struct http2_events EVENTS = {
 // ---- the edge's side ----------------------------------------------------------------------------
 
 static void fail_all(struct http2_back *self, enum http_reason reason, const char *why) {
-    int status = reason == HTTP_REASON_APP_TIMEOUT ? 504 : 502;
+    int status = http_back_status_of(reason);
     struct http2_stream *stream;
     while ((stream = http2_session_with_arg(self->session)) != NULL) {
         fail(http2_stream_arg(stream), status, reason, why);
@@ -224,6 +232,20 @@ static bool is_waiting(const struct http_back *back) {
     return http2_session_num_streams(const_self_of(back)->session) > 0;
 }
 
+// One stream whose client takes what comes is enough to wait for the application.
+static bool is_held(const struct http_back *back) {
+    struct http2_stream *stream = NULL;
+    bool held = false;
+    while ((stream = http2_session_next(const_self_of(back)->session, stream)) != NULL) {
+        const struct http_exchange *ex = http2_stream_arg(stream);
+        if (ex != NULL && ex->front->room(ex) >= HTTP_EDGE_OUT_MAX / 2) {
+            return false;
+        }
+        held = held || ex != NULL;
+    }
+    return held;
+}
+
 static void free_back(struct http_back *back) {
     http2_session_free(self_of(back)->session);
     free(self_of(back));
@@ -243,6 +265,7 @@ static const struct http_back_ops OPS = {
     .fill = fill,
     .sent = sent,
     .is_waiting = is_waiting,
+    .is_held = is_held,
     .free = free_back,
 };
 

@@ -296,7 +296,7 @@ void http2_front_fill(struct http2_front *front) {
 }
 
 bool http2_front_is_idle(const struct http2_front *front) {
-    return http2_session_num_streams(front->session) == 0;
+    return front->edge->finished || http2_session_num_streams(front->session) == 0;
 }
 
 void http2_front_drain(struct http2_front *front) {

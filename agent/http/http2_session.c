@@ -81,6 +81,12 @@ struct http2_stream *http2_session_with_arg(const struct http2_session *session)
     return NULL;
 }
 
+struct http2_stream *http2_session_next(const struct http2_session *session,
+                                        const struct http2_stream *after) {
+    const struct list_node *next = after == NULL ? session->streams.head.next : after->node.next;
+    return next == &session->streams.head ? NULL : LIST_ENTRY(next, struct http2_stream, node);
+}
+
 bool http2_session_has_room(const struct http2_session *session) {
     return !session->failed && !session->going_away && session->num_streams < HTTP2_STREAMS_MAX &&
            nghttp2_session_check_request_allowed(session->ng) != 0;

@@ -57,6 +57,9 @@ bool http2_session_fill(struct http2_session *session, struct buf *out, size_t m
 // Neither side has anything more to say.
 bool http2_session_is_over(const struct http2_session *session);
 size_t http2_session_num_streams(const struct http2_session *session);
+// The streams one by one, from NULL to NULL.
+struct http2_stream *http2_session_next(const struct http2_session *session,
+                                        const struct http2_stream *after);
 // Any stream that has an argument, or NULL.
 struct http2_stream *http2_session_with_arg(const struct http2_session *session);
 // Client: another stream may be opened.

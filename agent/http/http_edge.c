@@ -322,6 +322,21 @@ bool http_back_wants_finish(const struct http_back *back) {
     return back->finish;
 }
 
+int http_back_status_of(enum http_reason reason) {
+    switch (reason) {
+    case HTTP_REASON_APP_TIMEOUT:
+        return 504;
+    case HTTP_REASON_CLIENT_TIMEOUT:
+        return 408;
+    default:
+        return 502;
+    }
+}
+
+bool http_back_is_held(const struct http_back *back) {
+    return back->ops->is_held(back);
+}
+
 bool http_back_is_waiting(const struct http_back *back) {
     return back->out.len == 0 && back->ops->is_waiting(back);
 }

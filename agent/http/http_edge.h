@@ -67,7 +67,7 @@ enum http_edge_state http_edge_state(struct http_edge *edge);
 // Waiting for the first or the rest of a request's head: a client's slowness, not the
 // application's.
 bool http_edge_is_reading_head(const struct http_edge *edge);
-// No request is under way.
+// No request is under way, or none will be answered any more.
 bool http_edge_is_idle(const struct http_edge *edge);
 uint64_t http_edge_num_requests(const struct http_edge *edge);
 // No further requests: GOAWAY, or Connection: close with the next answer.
@@ -87,5 +87,7 @@ struct span http_back_output(struct http_back *back);
 void http_back_sent(struct http_back *back, size_t len);
 bool http_back_wants_finish(const struct http_back *back); // FIN after the output
 bool http_back_is_waiting(const struct http_back *back);   // for an answer, with all sent
+// Its answers wait for clients that do not take them.
+bool http_back_is_held(const struct http_back *back);
 
 #endif

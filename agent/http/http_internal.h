@@ -27,6 +27,7 @@ struct http_back_ops { // what a front or the edge asks
     void (*fill)(struct http_back *back); // frames into `out`
     void (*sent)(struct http_back *back); // some of `out` is gone
     bool (*is_waiting)(const struct http_back *back);
+    bool (*is_held)(const struct http_back *back); // by clients that do not take the answer
     void (*free)(struct http_back *back);
 };
 
@@ -68,6 +69,8 @@ struct http_edge {
 
 // http_edge.c: the end of every call from outside: drops what is dead.
 void http_edge_settle(struct http_edge *edge);
+// What a client is answered when a back is lost: 408, 502 or 504.
+int http_back_status_of(enum http_reason reason);
 // A back for the request, idle or new; NULL when there can be none.
 struct http_back *http_edge_back_for(struct http_edge *edge, const struct http_exchange *ex,
                                      bool fresh) MUST_USE;

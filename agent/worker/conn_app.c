@@ -265,6 +265,12 @@ int64_t conn_app_deadline(const struct app_link *link) {
 }
 
 void conn_app_on_deadline(struct app_link *link) {
+    if (link->leg != NULL && !link->handshaking && !link->blocked &&
+        http_back_is_held(link->back)) {
+        lose(link, HTTP_REASON_CLIENT_TIMEOUT, "an answer of the application",
+             "the client took nothing of it for readTimeout");
+        return;
+    }
     lose(link, HTTP_REASON_APP_TIMEOUT, "the application",
          link->leg == NULL || link->handshaking ? "it took too long to connect"
          : link->blocked                        ? "it took nothing for sendTimeout"

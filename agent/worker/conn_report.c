@@ -152,6 +152,7 @@ static const char *rule_of(enum http_reason reason) {
         [HTTP_REASON_APP_UNREACHABLE] = "deliver",
         [HTTP_REASON_APP_ANSWER] = "deliver",
         [HTTP_REASON_APP_TIMEOUT] = "readTimeout",
+        [HTTP_REASON_CLIENT_TIMEOUT] = "readTimeout",
         [HTTP_REASON_NO_MEMORY] = "",
     };
     return RULES[reason];

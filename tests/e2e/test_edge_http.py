@@ -353,6 +353,23 @@ def test_grpc(loopback, pki):
 # --- what goes wrong behind, and other ways in
 
 
+def test_client_that_takes_nothing(loopback, pki, web):
+    """Its answer is cut, and the application is not blamed."""
+    edge = Edge(loopback, pki, web.port, {"tlsMode": "disabled", "protocol": "http",
+                                          "readTimeout": "1s"})
+    body = bytes(16 << 20)
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", edge.port))
+        client.sendall(b"POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % len(body))
+        client.sendall(body)
+        wait_until("the refusals name it", lambda: "the client took nothing of it" in
+                   refusals(edge))
+    status = edge.agent.status
+    assert status.metric("pavise_http_refused_total", reason="client_timeout") == 1
+    assert status.metric("pavise_http_refused_total", reason="application_timeout") == 0
+
+
 @BOTH
 def test_application_fails(loopback, pki, web, version):
     edge = edge_for(loopback, pki, web, readTimeout="1s")

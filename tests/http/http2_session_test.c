@@ -317,8 +317,47 @@ static void test_not_http2(void **state) {
     assert_int_equal(rig->num_backs, 0);
 }
 
+static bool contains(const struct buf *buf, const char *bytes, size_t len) {
+    struct span all = buf_span(buf);
+    return memmem(all.ptr, all.len, bytes, len) != NULL;
+}
+
+// An application that answers before it has heard everything, and leaves the stream half open.
+static void test_early_answer_leaves_no_stream(void **state) {
+    (void)state;
+    static const char ANSWER[] = "\x00\x00\x00\x04\x00\x00\x00\x00\x00"      // SETTINGS
+                                 "\x00\x00\x01\x01\x05\x00\x00\x00\x01\x88"; // 200, END_STREAM
+    static const char RESET[] = "\x00\x00\x04\x03\x00\x00\x00\x00\x01";
+    const struct rig_setup setup = {.client = HTTP_VERSION_ANY, .application = HTTP_VERSION_2};
+    struct http2_world world;
+    http2_world_init(&world, &setup, false);
+    struct flow *flow = http2_world_ask(&world, REQUEST("POST", "/", ), false);
+    rig_app(world.rig, 0, span_of(ANSWER, sizeof(ANSWER) - 1));
+    http2_world_settle(&world);
+    assert_true(has(&flow->head, ":status", "200"));
+    assert_true(contains(&world.rig->backs[0].got, RESET, sizeof(RESET) - 1));
+    assert_false(http_back_is_waiting(world.rig->backs[0].back));
+    http2_world_fini(&world);
+}
+
+// After a connection error nothing more is said; streams that were open hold nobody.
+static void test_broken_client_is_idle(void **state) {
+    (void)state;
+    static const char DATA_ON_NONE[] = "\x00\x00\x01\x00\x00\x00\x00\x00\x00x";
+    struct http2_world world;
+    http2_world_init(&world, &SETUP, false);
+    (void)http2_world_ask(&world, REQUEST("GET", "/", ), true);
+    assert_false(http_edge_is_idle(world.rig->edge));
+    (void)rig_send(world.rig, span_of(DATA_ON_NONE, sizeof(DATA_ON_NONE) - 1));
+    assert_int_equal(http_edge_state(world.rig->edge), HTTP_EDGE_FINISHED);
+    assert_true(http_edge_is_idle(world.rig->edge));
+    http2_world_fini(&world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_early_answer_leaves_no_stream),
+        cmocka_unit_test(test_broken_client_is_idle),
         cmocka_unit_test(test_http1_application),
         cmocka_unit_test(test_request_bodies),
         cmocka_unit_test(test_what_is_refused),

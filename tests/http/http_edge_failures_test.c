@@ -110,12 +110,83 @@ static void test_client_goes_away(void **state) {
     assert_int_equal(http_edge_state(half->edge), HTTP_EDGE_OVER);
 }
 
+// What the last answer was like says nothing about the next one.
+static void test_refusal_after_a_chunked_answer(void **state) {
+    (void)state;
+    OWNED(rig_free) struct rig *rig = plain();
+    (void)rig_send_text(rig, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    rig_app_text(rig, 0,
+                 "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n");
+    buf_clear(&rig->client);
+    (void)rig_send_text(rig, "GET / HTTP/1.1\n\n");
+    assert_true(buf_append(&rig->client, "", 1));
+    const char *answer = (const char *)buf_span(&rig->client).ptr;
+    assert_memory_equal(answer, "HTTP/1.1 400 ", 13);
+    assert_non_null(strstr(answer, "Content-Length: "));
+    assert_null(strstr(answer, "Transfer-Encoding"));
+}
+
+// To ask again what has taken too long would take as long again.
+static void test_no_second_try_after_a_timeout(void **state) {
+    (void)state;
+    OWNED(rig_free) struct rig *rig = plain();
+    (void)rig_send_text(rig, "GET /1 HTTP/1.1\r\nHost: h\r\n\r\n");
+    rig_app_text(rig, 0, OK_2 "hi");
+    buf_clear(&rig->client);
+    (void)rig_send_text(rig, "GET /2 HTTP/1.1\r\nHost: h\r\n\r\n");
+    http_back_lost(rig->backs[0].back, HTTP_REASON_APP_TIMEOUT, "too slow");
+    rig_pump(rig);
+    assert_memory_equal(buf_span(&rig->client).ptr, "HTTP/1.1 504 ", 13);
+    assert_int_equal(rig->num_backs, 1);
+}
+
+static void test_who_is_waited_for(void **state) {
+    (void)state;
+    OWNED(rig_free) struct rig *rig = plain();
+    static uint8_t body[HTTP_EDGE_OUT_MAX];
+    (void)rig_send_text(rig, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    struct http_back *back = rig->backs[0].back;
+    assert_true(http_back_is_waiting(back) && !http_back_is_held(back));
+    (void)http_back_receive(back,
+                            span_of_text("HTTP/1.1 200 OK\r\nContent-Length: 9999999\r\n\r\n"));
+    (void)http_back_receive(back, span_of(body, sizeof(body))); // and the client takes nothing
+    assert_true(http_back_is_waiting(back) && http_back_is_held(back));
+    rig_pump(rig);
+    assert_true(http_back_is_waiting(back) && !http_back_is_held(back));
+}
+
+// Both sides have said that they are done: nothing that is under way may be cut by a reset.
+static void test_orderly_end_of_a_raw_connection(void **state) {
+    (void)state;
+    for (int app_first = 0; app_first < 2; app_first++) {
+        OWNED(rig_free) struct rig *rig = plain();
+        (void)rig_send_text(rig, "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: x\r\n"
+                                 "Connection: Upgrade\r\n\r\n");
+        rig_app_text(rig, 0, "HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n");
+        if (app_first) {
+            rig_app_end(rig, 0);
+        }
+        http_edge_end(rig->edge);
+        rig_pump(rig);
+        if (!app_first) {
+            rig_app_end(rig, 0);
+        }
+        assert_int_equal(http_edge_state(rig->edge), HTTP_EDGE_OVER);
+        http_edge_free(take(&rig->edge));
+        assert_true(rig->backs[0].clean);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_application_fails),
         cmocka_unit_test(test_no_connection),
         cmocka_unit_test(test_stale_connection),
         cmocka_unit_test(test_client_goes_away),
+        cmocka_unit_test(test_refusal_after_a_chunked_answer),
+        cmocka_unit_test(test_no_second_try_after_a_timeout),
+        cmocka_unit_test(test_who_is_waited_for),
+        cmocka_unit_test(test_orderly_end_of_a_raw_connection),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
