@@ -163,7 +163,7 @@ static void test_arguments(void **state) {
     (void)state;
     const uint64_t thread = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD;
     // The leak check of the sanitizers' build needs more of clone and prctl.
-#if !defined(__SANITIZE_ADDRESS__)
+#ifndef SANDBOX_SANITIZER
     assert_int_equal(ask(SYS_clone, SIGCHLD, 0, 0), REFUSED);
     assert_int_equal(ask(SYS_clone, CLONE_VM | CLONE_VFORK | SIGCHLD, 0, 0), REFUSED);
     assert_int_equal(ask(SYS_clone, thread | CLONE_NEWUSER, 0, 0), REFUSED);
