@@ -31,6 +31,7 @@
 #define SYS_arch_prctl NOT_ON_THIS_MACHINE
 #define SYS_dup2 NOT_ON_THIS_MACHINE
 #define SYS_epoll_wait NOT_ON_THIS_MACHINE
+#define SYS_getdents NOT_ON_THIS_MACHINE
 #define SYS_lstat NOT_ON_THIS_MACHINE
 #define SYS_mkdir NOT_ON_THIS_MACHINE
 #define SYS_open NOT_ON_THIS_MACHINE
@@ -156,7 +157,7 @@ static void put_prctl(struct builder *b) {
     static const uint32_t OPTIONS[] = {
         PR_SET_NAME,     PR_GET_NAME,     PR_SET_VMA,
 #ifdef SANDBOX_SANITIZER
-        PR_SET_DUMPABLE, PR_GET_DUMPABLE, PR_SET_PTRACER,
+        PR_SET_DUMPABLE, PR_GET_DUMPABLE, PR_SET_PTRACER, PR_SET_PDEATHSIG,
 #endif
     };
     PUT_ONE_OF(b, 0, OPTIONS);
