@@ -32,11 +32,11 @@ def call(word):
 def end(*_):
     call(b"goodbye")
     os._exit(0)
+signal.signal(signal.SIGTERM, end)
 print("store", os.path.exists(os.environ.get("SSL_CERT_FILE", "")), flush=True)
 call(b"hello")
 if sys.argv[1:] == ["once"]:
     sys.exit(0)
-signal.signal(signal.SIGTERM, end)
 for port in 9000, 9001:
     listening = socket.create_server(("", port))
     def serve(listening=listening):

@@ -61,7 +61,7 @@ MISTAKES = {
     "outbound:\n  mesh:\n    onUnreachable: perhaps\n": (3, 20, "perhaps"),
     "inbound:\n  ports:\n    - {port: 70000}\n": (3, 14, "70000"),
     "inbound:\n  ports:\n    - {port: 80, listen: '0.0.0.0:80'}\n": (3, None, "deliver"),
-    "outbound:\n  destinations:\n    - match: {hosts: [a.internal]}\n": (3, None, "hosts"),
+    "outbound:\n  destinations:\n    - match: {hosts: ['*.internal']}\n": (3, 23, "hosts"),
     "outbound: {\n": (None, None, ""),
     "drain: {deadline: soon}\n": (1, 19, "soon"),
 }
