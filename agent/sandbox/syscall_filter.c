@@ -2,6 +2,7 @@
 
 #include <asm/ioctls.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/netlink.h>
 #include <linux/sched.h>
@@ -57,6 +58,7 @@ enum rule {
     RULE_NOT_EXECUTABLE, // memory that is not to be executed
     RULE_OWN_PROCESS,    // the first argument is our process
     RULE_OWN_LIMITS,     // as well, or 0
+    RULE_FCNTL,          // not who gets which signal when a descriptor is ready
     RULE_IOCTL,          // questions about a socket or terminal
     RULE_PRCTL,          // names of threads and of memory
 };
@@ -153,6 +155,15 @@ static void put_one_of(struct builder *b, unsigned argument, const uint32_t *val
 #define PUT_ONE_OF(b, argument, values)                                                            \
     put_one_of((b), (argument), (values), sizeof(values) / sizeof((values)[0]))
 
+// Any signal, to any process of the same user: kill() by another name.
+static void put_fcntl(struct builder *b) {
+    put_load_argument(b, 1);
+    put_if_equal(b, F_SETOWN, b->otherwise);
+    put_if_equal(b, F_SETOWN_EX, b->otherwise);
+    put_if_equal(b, F_SETSIG, b->otherwise);
+    put_answer(b, SECCOMP_RET_ALLOW);
+}
+
 static void put_prctl(struct builder *b) {
     static const uint32_t OPTIONS[] = {
         PR_SET_NAME,     PR_GET_NAME,     PR_SET_VMA,
@@ -192,6 +203,9 @@ static void put_rule(struct builder *b, enum rule rule) {
         break;
     case RULE_OWN_LIMITS:
         put_one_of(b, 0, own, 2);
+        break;
+    case RULE_FCNTL:
+        put_fcntl(b);
         break;
     case RULE_IOCTL:
         PUT_ONE_OF(b, 1, REQUESTS);

@@ -2,6 +2,7 @@
 #include "agent/sandbox/syscall_filter.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/netlink.h>
 #include <linux/sched.h>
@@ -126,6 +127,7 @@ static void test_each_listed_one(void **state) {
 #define NOT_EXECUTABLE SECCOMP_RET_ALLOW
 #define OWN_PROCESS REFUSED
 #define OWN_LIMITS REFUSED
+#define FCNTL SECCOMP_RET_ALLOW
 #define IOCTL REFUSED
 #ifdef SANDBOX_SANITIZER
 #define PRCTL SECCOMP_RET_ALLOW // 1 is PR_SET_PDEATHSIG
@@ -184,6 +186,10 @@ static void test_arguments(void **state) {
     assert_int_equal(ask(SYS_prlimit64, 0, 0, 0), SECCOMP_RET_ALLOW);
     assert_int_equal(ask(SYS_prlimit64, PID, 0, 0), SECCOMP_RET_ALLOW);
     assert_int_equal(ask(SYS_prlimit64, 1, 0, 0), REFUSED);
+    assert_int_equal(ask(SYS_fcntl, 0, F_SETFL, O_NONBLOCK | O_ASYNC), SECCOMP_RET_ALLOW);
+    assert_int_equal(ask(SYS_fcntl, 0, F_SETOWN, PID + 1), REFUSED);
+    assert_int_equal(ask(SYS_fcntl, 0, F_SETOWN_EX, 0), REFUSED);
+    assert_int_equal(ask(SYS_fcntl, 0, F_SETSIG, SIGKILL), REFUSED);
     assert_int_equal(ask(SYS_ioctl, 0, FIONREAD, 0), SECCOMP_RET_ALLOW);
     assert_int_equal(ask(SYS_ioctl, 0, TIOCSTI, 0), REFUSED);
 }
