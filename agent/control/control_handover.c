@@ -52,7 +52,19 @@ static void say_gone(struct control_handover *handover, pid_t pid, const char *h
             (int)pid, how);
 }
 
+// It is told: to see the connection end would mean to it that nobody serves any more. What it has
+// said is taken out, since an end with something unread hides our last word from it.
+static void send_away(int fd) {
+    struct handover_message message;
+    (void)!handover_say(fd, HANDOVER_BUSY);
+    (void)shutdown(fd, SHUT_RDWR);
+    while (handover_receive(fd, &message) == HANDOVER_OK) {
+        handover_close_all(&message);
+    }
+}
+
 static void give_up_on(struct control_handover *handover, const char *how) {
+    send_away(handover->fd);
     close_successor(handover);
     handover->control->kept.is_theirs = false;
     say_gone(handover, handover->pid, how);
@@ -122,6 +134,8 @@ static bool give_pins(struct control_handover *handover) {
     struct handover_message message = {.kind = HANDOVER_PINS, .fds = {fd}, .num_fds = 1};
     bool ok = fd >= 0 && handover_send(handover->fd, &message);
     socket_close(fd);
+    // It accepts once it has read them, and is not to be sent away after that.
+    ev_timer_stop(control->loop, &handover->deadline);
     return ok;
 }
 

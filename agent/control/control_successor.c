@@ -139,6 +139,17 @@ static void take_pins(struct control *control, int fd) {
     buf_fini(&text);
 }
 
+// The predecessor serves on: two would accept, and write the state directory.
+static void sent_away(struct control_successor *successor) {
+    hang_up(successor);
+    ev_timer_stop(successor->control->loop, &successor->look);
+    log_msg(LOG_ERROR, "take_over_failed",
+            "the predecessor did not wait for this process, or speaks another version of the "
+            "hand-over; it goes on");
+    successor->control->exit_code = 3;
+    ev_break(successor->control->loop, EVBREAK_ALL);
+}
+
 static void on_predecessor(struct ev_loop *loop UNUSED, ev_io *io, int events UNUSED) {
     struct control_successor *successor = io->data;
     struct handover_message message;
@@ -151,11 +162,14 @@ static void on_predecessor(struct ev_loop *loop UNUSED, ev_io *io, int events UN
             return;
         }
         handover_close_all(&message);
+        sent_away(successor);
+        return;
+    case HANDOVER_BAD:
+        sent_away(successor);
         return;
     case HANDOVER_AGAIN:
         return;
     case HANDOVER_ENDED:
-    case HANDOVER_BAD:
         hang_up(successor);
         log_msg(LOG_WARN, "take_over",
                 "the predecessor is gone; its connections wait until this process is ready");
@@ -200,9 +214,7 @@ static void on_look(struct ev_loop *loop UNUSED, ev_timer *timer, int events UNU
         return;
     }
     successor->asked = true;
-    if (!handover_say(successor->fd, HANDOVER_READY)) {
-        hang_up(successor);
-    }
+    (void)!handover_say(successor->fd, HANDOVER_READY); // a failure is an end, or its last word
 }
 
 void control_successor_wait(struct control *control) {

@@ -10,6 +10,8 @@
 //     ACCEPTING                  ->                                    from here on it drains
 //
 // Until ACCEPTING the predecessor serves as ever; when the successor ends before, nothing happened.
+// BUSY instead of an answer sends the successor away. A connection that ends without it says that
+// the predecessor is dead.
 #ifndef AGENT_CONTROL_HANDOVER_H
 #define AGENT_CONTROL_HANDOVER_H
 
@@ -29,7 +31,7 @@ enum handover_kind {
     HANDOVER_READY,
     HANDOVER_PINS,
     HANDOVER_ACCEPTING,
-    HANDOVER_BUSY, // there is another successor, or the predecessor ends
+    HANDOVER_BUSY, // there is another successor, or the predecessor ends or waits no longer
 };
 
 #define HANDOVER_FDS_MAX 64 // in one message

@@ -5,6 +5,8 @@ import json
 import os
 import re
 import signal
+import socket
+import struct
 
 import pytest
 
@@ -164,6 +166,35 @@ def test_successor_with_a_broken_configuration(both):
     wait_until("it is said", lambda: "ended by itself before it was ready" in old.log())
     old.config_path.write_text(good)
     goes_on_as_before(both, old, load)
+
+
+FETCH, LISTENER, READY, BUSY = 1, 3, 4, 7
+
+
+def word(kind):
+    return struct.pack("=16sII", b"pavise-handover", 1, kind)
+
+
+@pytest.mark.parametrize("last_word", ["busy", "unknown version"])
+def test_successor_that_is_sent_away(both, last_word):
+    """By a predecessor that does not wait any longer, and so serves on: never both of them."""
+    path = both.lab.configuration("late", {"identity": {"endpoint": both.lab.endpoint()},
+                                           **both.config})
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(f"\0pavise/take-over/127.0.0.1:{both.status}")
+        listener.listen()
+        listener.settimeout(30)
+        late = both.lab.start("late", [both.lab.pavise, "agent", "--config", path, "--take-over"])
+        late.expects_death = True
+        connection, _ = listener.accept()
+        with connection:
+            connection.settimeout(30)
+            assert connection.recv(64) == word(FETCH)
+            socket.send_fds(connection, [word(LISTENER)], [listener.fileno()])
+            assert connection.recv(64) == word(READY)
+            connection.send(word(BUSY) if last_word == "busy" else b"something else")
+    assert late.wait() == 3
+    assert "event=take_over_failed" in late.log() and "event=took_over" not in late.log()
 
 
 def test_nobody_to_take_over_from(both):
