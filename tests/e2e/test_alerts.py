@@ -8,6 +8,7 @@ import pytest
 
 from pavise_e2e import settings
 from pavise_e2e.network import free_port
+from pavise_e2e.pki import Ca
 from pavise_e2e.waiting import wait_until
 
 yaml = pytest.importorskip("yaml")
@@ -46,8 +47,12 @@ def metrics(loopback):
     """What a running agent with everything switched on says: name -> label -> values."""
     loopback.authority()
     loopback.path("certs").mkdir()
+    ca = Ca(loopback.path("authority.state"), loopback.directory)
+    server = {"match": {"networks": ["192.0.2.1"], "ports": [443]}, "tls": "simple",
+              "serverName": "server.internal", "serverCerts": [{"file": str(ca.certificate)}]}
     agent = loopback.run_agent("agent", {
-        "outbound": {"listen": []}, "inbound": {"listen": [], "tunnel": []},
+        "outbound": {"listen": [], "destinations": [server]},
+        "inbound": {"listen": [], "tunnel": []},
         "trustStore": {"sources": [str(loopback.path("certs"))],
                        "output": str(loopback.path("trust"))},
         "status": {"listen": f"127.0.0.1:{free_port()}"}}, host=loopback.host)
