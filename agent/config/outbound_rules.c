@@ -75,7 +75,7 @@ static void check_client_cert(const struct scene *scene) {
         return;
     }
     bool is_workload = strcmp(name, "workload") == 0;
-    if (rule->tls != OUTBOUND_MUTUAL) {
+    if (rule->tls != OUTBOUND_MUTUAL && !is_workload) { // the default, said, is no mistake
         refuse(scene, "clientCert", "only tls: mutual shows a certificate");
     } else if (!is_workload && !config_rule_has_own_tls(rule)) {
         refuse(scene, "clientCert",

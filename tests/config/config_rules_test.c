@@ -153,7 +153,7 @@ static void test_what_servers_are_shown_and_asked(void **state) {
          "f:1:41: clientCert: needs serverCerts: the SPIFFE bundle judges only servers that are "
          "shown the workload certificate\n",
          NULL},
-        {"outbound: {destinations: [{tls: simple, clientCert: workload}]}\n",
+        {"outbound: {destinations: [{tls: simple, clientCert: a}]}\n",
          "f:1:41: clientCert: only tls: mutual shows a certificate\n", NULL},
         {"outbound: {destinations: [{tls: mutual, serverCerts: [{file: /a}], clientCert: b}]}\n",
          "f:1:68: clientCert: there is no outbound.certificates entry of this name\n", NULL},

@@ -33,6 +33,11 @@ static size_t readiness(void *arg UNUSED, struct readiness out[READINESS_MAX] UN
     return 0;
 }
 
+static size_t sandbox(void *arg UNUSED, struct sandbox_view out[SANDBOX_VIEW_MAX]) {
+    out[0] = (struct sandbox_view){.layer = "landlock", .is_on = true};
+    return 1;
+}
+
 static bool is_alive(void *arg UNUSED, char *why UNUSED, size_t why_len UNUSED) {
     return true;
 }
@@ -65,6 +70,7 @@ static void answer(const struct http_message *message, enum routes_port port) {
                                         .reload = reload,
                                         .trust = trust,
                                         .readiness = readiness,
+                                        .sandbox = sandbox,
                                         .is_alive = is_alive,
                                         .config = config,
                                         .rotate = rotate,

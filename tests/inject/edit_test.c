@@ -65,7 +65,7 @@ static void test_lines(void **state) {
     assert_true(edit_is_alone(marked, 5));
     size_t offset = 0;
     assert_true(edit_has_plain_lines(span_of_text("a\r\n\xc3\x85\xe2\x80\xa7\n\xc2"), &offset));
-    static const char *const odd[] = {"ab\rc",      "ab\r",           "ab\n\r" + 1,
+    static const char *const odd[] = {"ab\rc",      "ab\r",           &"ab\n\r"[1],
                                       "ab\xc2\x85", "ab\xe2\x80\xa8", "ab\xe2\x80\xa9"};
     for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++) {
         assert_false(edit_has_plain_lines(span_of_text(odd[i]), &offset));
