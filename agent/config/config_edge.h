@@ -65,32 +65,32 @@ struct edge_certificate_options {
 };
 
 struct edge_options {
-    bool is_http;                 // protocol
-    bool answer_http;             // onClientAuthFailure: http400
-    enum client_auth client_auth; // UNSAID: required
-    struct certificate_refs client_certs, peer_certs;
+    bool is_http;     // protocol
+    bool answer_http; // onClientAuthFailure: http400
     bool has_client_certs, has_peer_certs;
-    uint32_t client_depth; // intermediates
+    bool allow_outdated, allow_weak;
+    bool resumption;
+    bool accept_proxy; // a PROXY v2 header is required
+    bool send_proxy;
+    bool app_tls_verify;
+    enum client_auth client_auth; // UNSAID: required
+    uint32_t client_depth;        // intermediates
     enum subject_validation subject_validation;
+    struct certificate_refs client_certs, peer_certs;
     struct subject_rule *authorized_subjects;
     size_t num_authorized_subjects;
-    bool allow_outdated, allow_weak;
     struct edge_certificate_options *certificates;
     size_t num_certificates;
     char *fallback_server_name;
     enum tls_version min_version, max_version;
     char *ciphers; // of TLS 1.2, replaces the default; NULL: the default
     struct string_list tls13_cipher_suites;
-    bool resumption;
     struct string_list alpn;
     enum app_tls_mode app_tls;
-    bool app_tls_verify;
+    enum forward_client_cert forward_client_cert;
     struct certificate_refs app_tls_ca_certs;
     char *app_tls_server_name;
-    bool accept_proxy; // a PROXY v2 header is required
     struct prefix_list proxy_from;
-    bool send_proxy;
-    enum forward_client_cert forward_client_cert;
     struct edge_http_options http; // with protocol http
 };
 
