@@ -13,6 +13,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+#define GOAWAY_TRAVELS_MS 1000
+#define LEAVE_LOOK_S 0.05
+
 static struct worker_orders *new_orders(struct control *control) {
     OWNED(worker_orders_free) struct worker_orders *orders = calloc(1, sizeof(*orders));
     if (orders == NULL) {
@@ -44,7 +47,26 @@ void control_command_workers(struct control *control) {
 // --- the end
 // -----------------------------------------------------------------------------------------
 
+// A worker that has not taken its orders yet may have accepted a connection just now, and a peer
+// that has not read our GOAWAY may have a stream under way: none may be lost where another process
+// serves on.
+static bool is_closed(struct control *control) {
+    for (unsigned i = 0; i < control->num_workers; i++) {
+        if (!worker_is_closed(control->workers[i])) {
+            return false;
+        }
+    }
+    int64_t now = clock_mono_ms();
+    if (control->closed_ms == 0) {
+        control->closed_ms = now;
+    }
+    return now - control->closed_ms >= GOAWAY_TRAVELS_MS;
+}
+
 static void leave_when_idle(struct control *control) {
+    if (control->has_successor && !is_closed(control)) {
+        return; // looked at again
+    }
     if (control->leaving && atomic_load(&control->shared.num_conns) == 0) {
         log_msg(LOG_INFO, "drained", "the last connection has ended");
         ev_break(control->loop, EVBREAK_ALL);
@@ -53,6 +75,10 @@ static void leave_when_idle(struct control *control) {
 
 static void on_idle(struct ev_loop *loop UNUSED, ev_async *async, int events UNUSED) {
     leave_when_idle(async->data);
+}
+
+static void on_leave_look(struct ev_loop *loop UNUSED, ev_timer *timer, int events UNUSED) {
+    leave_when_idle(timer->data);
 }
 
 // On a worker's thread, at every moment without connections: nobody waits for it before the end.
@@ -118,6 +144,7 @@ void control_leave_to_successor(struct control *control) {
     if (!control->leaving) {
         leave(control);
     }
+    ev_timer_start(control->loop, &control->leave_look);
 }
 
 static void on_signal(struct ev_loop *loop, ev_signal *signal, int events UNUSED) {
@@ -152,6 +179,8 @@ static void init_watchers(struct control *control) {
     ev_async_start(control->loop, &control->idle_wake);
     ev_init(&control->drain_timer, on_drain_deadline);
     control->drain_timer.data = control;
+    ev_timer_init(&control->leave_look, on_leave_look, LEAVE_LOOK_S, LEAVE_LOOK_S);
+    control->leave_look.data = control;
 }
 
 static void print(const struct buf *text) {

@@ -68,6 +68,9 @@ static void give_up_on(struct control_handover *handover, const char *how) {
     close_successor(handover);
     handover->control->kept.is_theirs = false;
     say_gone(handover, handover->pid, how);
+    if (handover->control->reload_waits) {
+        control_reload(handover->control);
+    }
 }
 
 // --- what is handed over
@@ -164,6 +167,12 @@ static void succeed(struct control_handover *handover) {
     log_msg(LOG_INFO, "handed_over",
             "the successor (pid %d) accepts from now on; %lld connections run on here",
             (int)handover->pid, (long long)atomic_load(&control->shared.num_conns));
+    if (control->reload_waits) {
+        log_msg(LOG_WARN, "reload_refused",
+                "the successor has taken over, perhaps with the configuration of before; send "
+                "SIGHUP to it (pid %d)",
+                (int)handover->pid);
+    }
     control_leave_to_successor(control);
 }
 
@@ -230,6 +239,10 @@ static void on_connect(struct ev_loop *loop, ev_io *io, int events UNUSED) {
     ev_io_start(loop, &handover->io);
     ev_timer_set(&handover->deadline, SUCCESSOR_WITHIN_S, 0);
     ev_timer_start(loop, &handover->deadline);
+}
+
+bool control_handover_is_under_way(const struct control *control) {
+    return control->handover->fd >= 0;
 }
 
 // --- SIGUSR2

@@ -71,6 +71,7 @@ struct control {
     struct control_successor *successor;  // this process takes over; NULL: it does not
     struct listener_set *accepts_nothing; // until then the workers have this one; else NULL
     bool has_successor;
+    bool reload_waits; // until the successor that starts is ready, or gone
     int exit_code;
 
     struct notify notify; // the service manager
@@ -89,6 +90,8 @@ struct control {
     ev_async source_wake; // the source has something
     ev_async idle_wake;   // a worker saw the last connection end
     ev_timer drain_timer;
+    ev_timer leave_look; // with a successor: whether all is over
+    int64_t closed_ms;   // monotonic: since when nothing can be accepted; 0: it can
     ev_timer expiry_tick;
     ev_timer trim; // once, when the start is over: what only it needed is given back
     ev_signal signals[CONTROL_SIGNALS];

@@ -44,6 +44,8 @@ bool control_sandbox_admits(const struct control *control, const struct config *
                             struct err *err) MUST_USE;
 
 // control_reload.c
+// While a successor starts it waits until that one is gone; a successor that takes over has read
+// the configuration by itself.
 void control_reload(struct control *control);
 
 // control_sockets.c
@@ -60,6 +62,8 @@ bool control_handover_start(struct control *control, int launcher, struct err *e
 // Lets a successor come, by the present configuration, at `listener` (-1: a socket is made).
 void control_handover_offer(struct control *control, int listener);
 void control_handover_request(struct control *control); // SIGUSR2
+// A successor is starting: it has our sockets, by the configuration of now.
+bool control_handover_is_under_way(const struct control *control);
 void control_handover_stop(struct control *control);
 
 // control_successor.c

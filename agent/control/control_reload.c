@@ -129,6 +129,13 @@ void control_reload(struct control *control) {
         log_msg(LOG_WARN, "reload_refused", "the sidecar is draining");
         return;
     }
+    if (control_handover_is_under_way(control)) {
+        control->reload_waits = true;
+        log_msg(LOG_WARN, "reload_delayed",
+                "a successor is starting; this process reloads if that one does not take over");
+        return;
+    }
+    control->reload_waits = false;
     notify_send(&control->notify, "RELOADING=1\nMONOTONIC_USEC=%lld",
                 (long long)clock_mono_ms() * 1000);
     struct buf errors = {0};

@@ -166,6 +166,9 @@ static bool add_named(const struct collector *collector, const char *path) {
     if (realpath(path, canonical) != NULL && stat(canonical, &st) == 0 && S_ISDIR(st.st_mode)) {
         return add_directory(collector, path, canonical);
     }
+    if ((collector->access & LANDLOCK_WRITE) != 0) {
+        return add(collector, path); // what is around it is not opened for writing
+    }
     return add_file(collector, path);
 }
 
@@ -240,6 +243,9 @@ static bool is_below(const char *path, const char *directory) {
 
 static bool covers(const struct sandbox_place *granted, const struct sandbox_place *wanted) {
     struct stat st;
+    if (granted->is_missing && wanted->is_missing && strcmp(granted->path, wanted->path) == 0) {
+        return (wanted->access & ~granted->access) == 0; // as at the start
+    }
     return !granted->is_missing && (wanted->access & ~granted->access) == 0 &&
            is_below(wanted->path, granted->path) && stat(granted->path, &st) == 0 &&
            st.st_dev == granted->device && st.st_ino == granted->inode;

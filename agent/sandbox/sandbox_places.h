@@ -1,7 +1,8 @@
 // The places in the file system that an agent with this configuration needs: the directories of
 // the files that the configuration names (files are replaced by renames, so the file alone would
 // be lost at the next one), and of what links lead to; directories that it names, and what the
-// program itself reads. Looks at the file system, changes nothing.
+// program itself reads. A directory to write in stands for itself alone: where it is missing
+// nothing is opened in its place. Looks at the file system, changes nothing.
 #ifndef AGENT_SANDBOX_SANDBOX_PLACES_H
 #define AGENT_SANDBOX_SANDBOX_PLACES_H
 

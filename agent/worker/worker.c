@@ -207,6 +207,8 @@ static void on_prepare(struct ev_loop *loop UNUSED, ev_prepare *prepare, int eve
         reap(worker);
         worker_accept_resume(worker);
     }
+    atomic_store(&worker->closed, worker->draining && worker->num_acceptors == 0 &&
+                                      worker->tunnels.num_handshaking == 0);
     atomic_store_explicit(&worker->last_turn_ms, clock_mono_ms(), memory_order_relaxed);
 }
 
@@ -349,6 +351,10 @@ struct worker *worker_start(unsigned index, unsigned num_workers, struct worker_
 void worker_command(struct worker *worker, struct worker_orders *orders) {
     worker_orders_free(mailbox_put(&worker->orders, orders));
     ev_async_send(worker->loop, &worker->wake);
+}
+
+bool worker_is_closed(const struct worker *worker) {
+    return atomic_load(&worker->closed);
 }
 
 void worker_ask_to_stop(struct worker *worker) {

@@ -67,9 +67,9 @@ struct worker {
     size_t num_acceptors;
     bool paused; // accepting: out of descriptors
     bool draining;
-    struct mailbox orders;   // struct worker_orders *
-    struct mailbox collects; // struct worker_collect *
-    _Atomic bool stop;
+    struct mailbox orders;        // struct worker_orders *
+    struct mailbox collects;      // struct worker_collect *
+    _Atomic bool stop, closed;    // see worker_is_closed
     _Atomic int64_t last_turn_ms; // monotonic
     ev_async wake;
     ev_prepare prepare;
@@ -94,10 +94,10 @@ struct worker {
 // Starts the thread with `orders` (taken). NULL with the sentence on error.
 struct worker *worker_start(unsigned index, unsigned num_workers, struct worker_shared *shared,
                             struct worker_orders *orders, struct err *err) MUST_USE;
-// Takes `orders`; any thread.
-void worker_command(struct worker *worker, struct worker_orders *orders);
-// Tells it to end every connection; worker_stop follows. With several workers: first tell all.
-void worker_ask_to_stop(struct worker *worker);
+void worker_command(struct worker *worker, struct worker_orders *orders); // takes them; any thread
+// It drains, without a listener or a handshake: only verified peers can add to num_conns.
+bool worker_is_closed(const struct worker *worker);
+void worker_ask_to_stop(struct worker *worker); // to end every connection; first ask all
 // Ends every connection, joins the thread and frees.
 void worker_stop(struct worker *worker);
 
@@ -112,8 +112,8 @@ void worker_trust_judge(struct conn *conn); // ends it when its TLS is not trust
 void worker_trust_tick(struct worker *worker);
 void worker_accept_pause(struct worker *worker);
 void worker_accept_resume(struct worker *worker); // when there are descriptors again
-void worker_accept_apply(struct worker *worker,
-                         struct listener_set *listeners); // takes a reference
+// Takes a reference.
+void worker_accept_apply(struct worker *worker, struct listener_set *listeners);
 void worker_accept_stop(struct worker *worker);
 void worker_answer_collect(struct worker *worker);
 

@@ -172,7 +172,7 @@ def test_a_reload_that_needs_more(sandboxed):
     assert "trustStore" not in agent.status.json("/config")
     output = agent.config_path.parent / "out"  # readable, like the configuration beside it
     reload(trustStore={"output": str(output)})
-    wait_until("it is refused", lambda: f"trustStore.output: {output.parent} is not among the "
+    wait_until("it is refused", lambda: f"trustStore.output: {output} is not among the "
                "directories that the sandbox left open for writing at the start" in agent.log())
     reload(sandbox="off")
     wait_until("it is refused", lambda: "sandbox: it cannot change while" in agent.log())

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import struct
 
 import pytest
@@ -99,6 +100,35 @@ def test_again_and_again(both):
     assert not load.failures and not probes.failures
 
 
+def test_a_handshake_under_way_ends_in_the_old_process(both):
+    """It is no connection yet, but it was accepted: the old process does not end before it."""
+    old = both.lab.run_agent("agent", both.config, host=both.lab.host)
+    load = both.lab.load(both.lab.host, "127.0.0.1", both.port)
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = ssl.create_default_context()
+    client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
+    client.set_alpn_protocols(["h2"])
+    session = client.wrap_bio(incoming, outgoing)
+    with pytest.raises(ssl.SSLWantReadError):
+        session.do_handshake()
+    hello = outgoing.read()
+    with socket.create_connection(("127.0.0.2", both.tunnel), settings.PATIENCE_S) as peer:
+        peer.sendall(hello[:20])
+        address = "{}:{}".format(*peer.getsockname())
+        wait_until("it was accepted", lambda: any(
+            row["peer"] == address for row in old.status.rows("/tunnels")))
+        both.lab.successor(old, "successor", host=both.lab.host)
+        old.wait_for_log("event=handed_over")
+        goes_on(load)
+        peer.sendall(hello[20:])
+        assert peer.recv(1) == b"\x16"  # its ServerHello
+        assert "event=drained" not in old.log()
+    assert old.wait() == 0
+    load.stop()
+    assert not load.failures
+    assert "drain_deadline" not in old.log()
+
+
 def test_the_status_port_answers_all_the_time(both):
     old = both.lab.run_agent("agent", both.config, host=both.lab.host)
     new = both.lab.successor(old, "successor", host=both.lab.host, ready=False)
@@ -166,6 +196,33 @@ def test_successor_with_a_broken_configuration(both):
     wait_until("it is said", lambda: "ended by itself before it was ready" in old.log())
     old.config_path.write_text(good)
     goes_on_as_before(both, old, load)
+
+
+@pytest.mark.parametrize("takes_over", [False, True])
+def test_a_reload_waits_for_the_successor(both, takes_over):
+    """The sockets that it got are those of the configuration before."""
+    old = both.lab.run_agent("agent", both.config, host=both.lab.host)
+    authority = next(p for p in both.lab.processes if p.name == "authority")
+    authority.signal(signal.SIGSTOP)
+    new = both.lab.successor(old, "successor", host=both.lab.host, ready=False)
+    new.wait_for_log("event=started")
+    old.signal(signal.SIGHUP)
+    old.wait_for_log("event=reload_delayed")
+    assert "event=reload_done" not in old.log()
+    if takes_over:
+        authority.signal(signal.SIGCONT)
+        new.wait_for_log("event=took_over")
+        assert old.wait() == 0
+        assert f"send SIGHUP to it (pid {new.pid})" in old.log()
+        assert "event=reload_done" not in old.log()
+    else:
+        new.expects_death = True
+        new.signal(signal.SIGKILL)
+        new.wait()
+        old.wait_for_log("event=reload_done")
+        authority.signal(signal.SIGCONT)
+        assert old.log().index("event=take_over_failed") < old.log().index("event=reload_done")
+    both.echo()
 
 
 FETCH, LISTENER, READY, BUSY = 1, 3, 4, 7

@@ -108,6 +108,32 @@ static void test_directories(void **state) {
     sandbox_places_fini(&places);
 }
 
+// One that could not be made opens nothing above it; said once, and no reason against reloads.
+static void test_missing_directory_to_write(void **state) {
+    (void)state;
+    struct sandbox_places places = {0}, again = {0}, there = {0};
+    const char *form = "identity: {stateDirectory: '@/state/a'}\n"
+                       "trustStore: {sources: ['@/etc'], output: '@/out/b'}";
+    collect(form, &places);
+    for (size_t i = 0; i < places.num; i++) {
+        bool is_written = (places.items[i].access & LANDLOCK_WRITE) != 0;
+        assert_int_equal(is_written, places.items[i].is_missing);
+    }
+    assert_true(at(&places, "state/a")->is_missing);
+    assert_true(at(&places, "out/b")->is_missing);
+    assert_string_equal(at(&places, "out/b")->key, "trustStore.output");
+    assert_int_equal(places.num, 3);
+    collect(form, &again);
+    assert_null(sandbox_places_outside(&places, &again));
+    scratch_dir_make(&dir, "out");
+    scratch_dir_make(&dir, "out/b");
+    collect(form, &there);
+    assert_ptr_equal(sandbox_places_outside(&places, &there), at(&there, "out/b"));
+    sandbox_places_fini(&places);
+    sandbox_places_fini(&again);
+    sandbox_places_fini(&there);
+}
+
 // What lies right in /etc or /tmp does not open all of it.
 static void test_shared_directories(void **state) {
     (void)state;
@@ -203,6 +229,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_directories_of_files, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_directories, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_missing_directory_to_write, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_shared_directories, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_etc, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_own, set_up, tear_down),
