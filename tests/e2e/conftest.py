@@ -70,7 +70,8 @@ def loopback(request, pavise):
 def shortened(log):
     """What went wrong, and the end."""
     lines = log.splitlines()
-    wrong = [line for line in lines[:-LOG_TAIL] if "level=info" not in line]
+    wrong = [line for line in lines[:-LOG_TAIL]
+             if "level=info" not in line or "reason=" in line and "reason=done" not in line]
     return "\n".join(wrong[-LOG_TAIL:] + ["..."] + lines[-LOG_TAIL:])
 
 

@@ -305,7 +305,7 @@ def test_resumption(loopback, pki, web, version):
     assert edge.agent.status.metric("pavise_handshakes_total", direction="inbound",
                                     result="resumed") == 1
     assert not reused(edge, session, version, name="b")  # no certificate, another name
-    assert "peer did not return a certificate" in edge.agent.log()
+    edge.agent.wait_for_log("peer did not return a certificate")
     edge.reload({**keys, "clientCerts": files(pki, "ca2")})
     num_seen = len(web.seen)
     assert not reused(edge, session, *own) and len(web.seen) == num_seen

@@ -223,7 +223,8 @@ def test_the_trust_store_is_there_first(lab, start):
     shutil.copyfile(ca.certificate, certs / "ca.pem")
     pod = start(manifest(annotations={"pavise/trust": "company-roots"}),
                 sources={"company-roots": certs})
-    pod.process("app").wait_for_log("store True")
+    pod.process("app").wait_for_log("the peer says")
+    assert "store True" in pod.process("app").log()
     own = [line for line in certs.joinpath("ca.pem").read_text().splitlines() if line][1]
     bundle = lab.path("volumes") / "pavise-trust/ca-extra.pem"
     assert own in bundle.read_text()
