@@ -45,6 +45,12 @@ struct certificate_refs {
 };
 
 // One of inbound.ports[].certificates: what is presented to whom, and what differs for them.
+struct stapling_options {
+    bool enabled;
+    bool staple_revoked;
+    char *file; // NULL: not said
+};
+
 struct edge_certificate_options {
     char *name;
     struct string_list server_names; // empty: the DNS names in the certificate
@@ -52,6 +58,7 @@ struct edge_certificate_options {
     char *key_file;
     char *key_passphrase; // "env:NAME" or "file:PATH"; NULL: the key is not encrypted
     bool enabled;
+    struct stapling_options stapling;
     enum tls_version min_version, max_version; // UNSAID: the port's; so with all that follow
     enum client_auth client_auth;
     bool has_client_certs;

@@ -9,7 +9,9 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "certmgr/ocsp_response.h"
 #include "certmgr/pem.h"
+#include "certmgr/x509_der.h"
 
 #define LIST_FILE_MAX PEM_INPUT_MAX
 #define PASSPHRASE_MAX 4096
@@ -156,6 +158,45 @@ bool edge_files_check_expiry(const struct edge_certificate *cert,
     bool was_there = before != NULL && before->not_after == cert->not_after;
     return cert->not_after > clock_wall_s() || was_there ||
            ERR_SET(err, ERR_INPUT, "certificate_expired: %s has expired", cert->path);
+}
+
+static bool read_staple(const struct edge_certificate *cert, struct span der,
+                        struct ocsp_response *out, struct err *err) {
+    if (cert->num_chain < 2) {
+        return ERR_SET(err, ERR_INPUT, "certFile has to hold the certificate's issuer as well");
+    }
+    X509 *leaf OWNED(X509_free) = x509_der_parse(cert->chain[0], err);
+    X509 *issuer OWNED(X509_free) = leaf == NULL ? NULL : x509_der_parse(cert->chain[1], err);
+    return issuer != NULL && ocsp_response_read(der, leaf, issuer, out, err);
+}
+
+bool edge_files_staple(const struct stapling_options *options, struct edge_certificate *out,
+                       const char **withheld, struct err *err) {
+    struct ocsp_response response;
+    int64_t now = clock_wall_s();
+    *withheld = NULL;
+    if (options->file == NULL) {
+        return ERR_SET(err, ERR_INPUT, "file is missing: this version asks no responder");
+    }
+    if (!file_read(options->file, OCSP_RESPONSE_MAX, &out->staple, err)) {
+        return err_wrap(err, "file");
+    }
+    if (!read_staple(out, buf_span(&out->staple), &response, err)) {
+        return err_wrap(err, "file: %s", options->file);
+    }
+    out->staple_from = response.this_update;
+    out->staple_until = response.next_update;
+    if (response.status != OCSP_GOOD && !options->staple_revoked) {
+        buf_fini(&out->staple);
+        *withheld = response.status == OCSP_REVOKED
+                        ? "the response says that the certificate is revoked; it is not sent"
+                        : "the responder does not know the certificate; its response is not sent";
+    } else if (response.next_update <= now) {
+        *withheld = "the response has expired and is not sent";
+    } else if (response.this_update > now) {
+        *withheld = "the response begins in the future and is not sent before";
+    }
+    return true;
 }
 
 bool edge_files_alpn(struct buf *out, const struct string_list *names) {

@@ -136,6 +136,20 @@ static void judge_own_expiry(struct loading *loading, const struct edge_certific
     }
 }
 
+static void load_staple(struct loading *loading, struct edge_certificate *out) {
+    const struct stapling_options *options = &loading->certificate->stapling;
+    const char *withheld = NULL;
+    struct err err = {0};
+    if (!options->enabled) {
+        return;
+    }
+    if (!edge_files_staple(options, out, &withheld, &err)) {
+        refuse(loading, "stapling", &err);
+    } else if (withheld != NULL && loading->load->warnings != NULL) {
+        say(loading, loading->load->warnings, "stapling", withheld);
+    }
+}
+
 // A pattern that exempts URIs can only be judged when the request is there (S16).
 static bool answers_http(const struct loading *loading,
                          const struct edge_certificate_options *own) {
@@ -155,6 +169,7 @@ static void load_certificate(struct loading *loading, struct edge_certificate *o
         return;
     }
     judge_own_expiry(loading, out, before);
+    load_staple(loading, out);
     out->own_clients = load_list(loading, "clientCerts", &options->client_certs,
                                  before == NULL ? NULL : before->own_clients);
     out->rules = loading->port->server.rules;

@@ -108,6 +108,7 @@ void edge_certificate_fini(struct edge_certificate *cert) {
     }
     free(cert->chain);
     EVP_PKEY_free(cert->key);
+    buf_fini(&cert->staple);
     anchors_free(cert->own_clients);
 }
 

@@ -51,6 +51,8 @@ struct edge_certificate {
     EVP_PKEY *key; // owned
     enum edge_key kind;
     int64_t not_after;
+    struct buf staple; // an OCSP response in DER; empty: none
+    int64_t staple_from, staple_until;
     struct anchors *own_clients; // owned; NULL: the port's
     struct edge_rules rules;
 };

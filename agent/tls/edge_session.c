@@ -207,10 +207,19 @@ static int verify_mode(const struct edge_rules *rules) {
     return SSL_VERIFY_PEER | (rules->answers_http ? 0 : SSL_VERIFY_FAIL_IF_NO_PEER_CERT);
 }
 
+// What is past its time is withheld: a client may refuse an old answer, and none is no fault.
+static bool use_staple(SSL *ssl, const struct edge_certificate *cert) {
+    int64_t now = clock_wall_s();
+    bool is_current = cert->staple_from <= now && now < cert->staple_until;
+    return cert->staple.len == 0 || !is_current ||
+           SSL_set_ocsp_response(ssl, buf_span(&cert->staple).ptr, cert->staple.len);
+}
+
 static bool use_certificate(SSL *ssl, const struct edge_session *session,
                             const struct edge_certificate *cert) {
     if (cert != NULL) {
-        return SSL_set_chain_and_key(ssl, cert->chain, cert->num_chain, cert->key, NULL);
+        return SSL_set_chain_and_key(ssl, cert->chain, cert->num_chain, cert->key, NULL) &&
+               use_staple(ssl, cert);
     }
     size_t num = 0;
     struct svid *svid = identity_svid(session->identity);

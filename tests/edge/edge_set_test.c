@@ -161,6 +161,12 @@ static void test_mistakes(void **state) {
                  "keyFile: ");
     expect_error(w, CERT ", keyPassphrase: 'env:PAVISE_TEST_UNSET'}], clientAuth: none",
                  "keyPassphrase: env:PAVISE_TEST_UNSET is not set");
+    expect_error(w, CERT ", stapling: {enabled: true}}], clientAuth: none",
+                 "f:1:1: port 8443, certificate www: stapling: file is missing");
+    expect_error(w, CERT ", stapling: {enabled: true, file: DIR/none}}], clientAuth: none",
+                 "certificate www: stapling: file: ");
+    expect_error(w, CERT ", stapling: {enabled: true, file: DIR/ca.crt}}], clientAuth: none",
+                 "certFile has to hold the certificate's issuer as well");
     expect_error(w, CERT ", enabled: false}], clientAuth: none", "none of them is enabled");
     expect_error(w, "clientCerts: [{file: DIR/ca.crt}, {file: DIR/ca.crt}]",
                  "clientCerts: duplicated_certs: ");
