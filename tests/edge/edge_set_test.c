@@ -10,6 +10,11 @@
 
 #include <cmocka.h>
 
+#include <openssl/bytestring.h>
+#include <openssl/evp.h>
+#include <openssl/mem.h>
+#include <openssl/x509.h>
+
 #include "agent/edge/edge_inventory.h"
 #include "base/file.h"
 #include "certmgr/pem.h"
@@ -55,8 +60,8 @@ static int set_up(void **state) {
 }
 
 static int tear_down(void **state) {
-    static const char *const names[] = {"ca.crt", "old.crt", "server.crt", "server.key",
-                                        "other.key"};
+    static const char *const names[] = {"ca.crt",    "old.crt",   "server.crt", "server.key",
+                                        "other.key", "chain.crt", "staple"};
     struct world *w = *state;
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         char path[128];
@@ -176,6 +181,135 @@ static void test_mistakes(void **state) {
     expect_error(w, "tls13CipherSuites: [TLS_NONE]", "tls13CipherSuites: \"TLS_NONE\" is no suite");
 }
 
+// --- stapling
+
+#define EXPLICIT(n) (CBS_ASN1_CONTEXT_SPECIFIC | CBS_ASN1_CONSTRUCTED | (n))
+
+static void add_digest(CBB *out, const EVP_MD *md, const uint8_t *bytes, size_t len) {
+    uint8_t digest[EVP_MAX_MD_SIZE];
+    unsigned digest_len = 0;
+    CBB octets;
+    assert_true(EVP_Digest(bytes, len, digest, &digest_len, md, NULL) &&
+                CBB_add_asn1(out, &octets, CBS_ASN1_OCTETSTRING) &&
+                CBB_add_bytes(&octets, digest, digest_len) && CBB_flush(out));
+}
+
+static void add_cert_id(CBB *out, const struct world *w) {
+    static const uint8_t algorithm[] = {0x30, 0x0b, 0x06, 0x09, 0x60, 0x86, 0x48,
+                                        0x01, 0x65, 0x03, 0x04, 0x02, 0x01};
+    uint8_t *name = NULL;
+    uint8_t *serial = NULL;
+    int name_len = i2d_X509_NAME(X509_get_subject_name(pki_x509(w->ca)), &name);
+    int serial_len = i2d_ASN1_INTEGER(X509_get_serialNumber(pki_x509(w->server)), &serial);
+    const ASN1_BIT_STRING *key = X509_get0_pubkey_bitstr(pki_x509(w->ca));
+    CBB id;
+    assert_true(CBB_add_asn1(out, &id, CBS_ASN1_SEQUENCE) &&
+                CBB_add_bytes(&id, algorithm, sizeof(algorithm)));
+    add_digest(&id, EVP_sha256(), name, (size_t)name_len);
+    add_digest(&id, EVP_sha256(), ASN1_STRING_get0_data(key), (size_t)ASN1_STRING_length(key));
+    assert_true(CBB_add_bytes(&id, serial, (size_t)serial_len) && CBB_flush(out));
+    OPENSSL_free(name);
+    OPENSSL_free(serial);
+}
+
+static void add_time(CBB *out, const char *text) {
+    CBB time;
+    assert_true(CBB_add_asn1(out, &time, CBS_ASN1_GENERALIZEDTIME) &&
+                CBB_add_bytes(&time, (const uint8_t *)text, strlen(text)) && CBB_flush(out));
+}
+
+// ResponseData: the server's certificate is good between the two times.
+static void add_data(CBB *out, const struct world *w, const char *from, const char *until) {
+    CBB data, id, key_hash, singles, single, good, next;
+    assert_true(CBB_add_asn1(out, &data, CBS_ASN1_SEQUENCE) &&
+                CBB_add_asn1(&data, &id, EXPLICIT(2)) &&
+                CBB_add_asn1(&id, &key_hash, CBS_ASN1_OCTETSTRING));
+    add_time(&data, from);
+    assert_true(CBB_add_asn1(&data, &singles, CBS_ASN1_SEQUENCE) &&
+                CBB_add_asn1(&singles, &single, CBS_ASN1_SEQUENCE));
+    add_cert_id(&single, w);
+    assert_true(CBB_add_asn1(&single, &good, CBS_ASN1_CONTEXT_SPECIFIC | 0));
+    add_time(&single, from);
+    assert_true(CBB_add_asn1(&single, &next, EXPLICIT(0)));
+    add_time(&next, until);
+    assert_true(CBB_flush(out));
+}
+
+static void add_signature(CBB *out, const struct world *w, struct span data) {
+    static const uint8_t ecdsa_sha256[] = {0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86,
+                                           0x48, 0xce, 0x3d, 0x04, 0x03, 0x02};
+    uint8_t signature[128];
+    size_t len = sizeof(signature);
+    EVP_MD_CTX ctx;
+    CBB bits;
+    EVP_MD_CTX_init(&ctx);
+    assert_true(EVP_DigestSignInit(&ctx, NULL, EVP_sha256(), NULL, pki_key(w->ca)) &&
+                EVP_DigestSign(&ctx, signature, &len, data.ptr, data.len));
+    EVP_MD_CTX_cleanup(&ctx);
+    assert_true(CBB_add_bytes(out, data.ptr, data.len) &&
+                CBB_add_bytes(out, ecdsa_sha256, sizeof(ecdsa_sha256)) &&
+                CBB_add_asn1(out, &bits, CBS_ASN1_BITSTRING) && CBB_add_u8(&bits, 0) &&
+                CBB_add_bytes(&bits, signature, len) && CBB_flush(out));
+}
+
+static void write_response(const struct world *w, const char *from, const char *until) {
+    static const uint8_t basic_oid[] = {0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01, 0x01};
+    uint8_t data[1024], all[2048];
+    size_t data_len = 0, len = 0;
+    char path[128];
+    CBB cbb, response, status, explicit, bytes, oid, octets, basic;
+    assert_true(CBB_init_fixed(&cbb, data, sizeof(data)));
+    add_data(&cbb, w, from, until);
+    assert_true(CBB_finish(&cbb, NULL, &data_len));
+    assert_true(CBB_init_fixed(&cbb, all, sizeof(all)) &&
+                CBB_add_asn1(&cbb, &response, CBS_ASN1_SEQUENCE) &&
+                CBB_add_asn1(&response, &status, CBS_ASN1_ENUMERATED) && CBB_add_u8(&status, 0) &&
+                CBB_add_asn1(&response, &explicit, EXPLICIT(0)) &&
+                CBB_add_asn1(&explicit, &bytes, CBS_ASN1_SEQUENCE) &&
+                CBB_add_asn1(&bytes, &oid, CBS_ASN1_OBJECT) &&
+                CBB_add_bytes(&oid, basic_oid, sizeof(basic_oid)) &&
+                CBB_add_asn1(&bytes, &octets, CBS_ASN1_OCTETSTRING) &&
+                CBB_add_asn1(&octets, &basic, CBS_ASN1_SEQUENCE));
+    add_signature(&basic, w, span_of(data, data_len));
+    assert_true(CBB_finish(&cbb, NULL, &len));
+    path_of(w, "staple", path);
+    assert_true(file_write_atomic(path, span_of(all, len), 0600, NULL));
+}
+
+static void expect_staple(struct world *w, const char *from, const char *until, const char *said) {
+    write_response(w, from, until);
+    OWNED(edge_set_unref)
+    struct edge_set *set = load(w,
+                                "clientAuth: none, certificates: [{name: www, certFile: "
+                                "DIR/chain.crt, keyFile: DIR/server.key, "
+                                "stapling: {enabled: true, file: DIR/staple}}]",
+                                NULL, EDGE_EXPIRY_REFUSES);
+    if (set == NULL) {
+        fail_msg("%.*s", (int)w->errors.len, (const char *)buf_span(&w->errors).ptr);
+    }
+    assert_true(edge_set_find(set, 8443)->server.certificates[0].staple.len > 0);
+    assert_true(buf_append(&w->warnings, "", 1));
+    const char *warnings = (const char *)buf_span(&w->warnings).ptr;
+    assert_true(said == NULL ? warnings[0] == '\0' : strstr(warnings, said) != NULL);
+}
+
+// A response that is not current now blocks nothing: it is said, and judged again when it counts.
+static void test_staples(void **state) {
+    struct world *w = *state;
+    char path[128];
+    struct buf chain = {0};
+    assert_true(pem_render("CERTIFICATE", pki_der(w->server), &chain) &&
+                pem_render("CERTIFICATE", pki_der(w->ca), &chain));
+    path_of(w, "chain.crt", path);
+    assert_true(file_write_atomic(path, buf_span(&chain), 0600, NULL));
+    buf_fini(&chain);
+    expect_staple(w, "20100101000000Z", "20900101000000Z", NULL);
+    expect_staple(w, "20100101000000Z", "20110101000000Z",
+                  "certificate www: stapling: the response has expired and is not sent\n");
+    expect_staple(w, "20890101000000Z", "20900101000000Z",
+                  "certificate www: stapling: the response begins in the future");
+}
+
 static void test_what_has_expired_since(void **state) {
     struct world *w = *state;
     const char *keys = "clientCerts: [{file: DIR/old.crt}]";
@@ -227,6 +361,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_inventory, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_workload_certificate, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_mistakes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_staples, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_has_expired_since, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_pinned_leaf_is_said, set_up, tear_down),
     };

@@ -14,6 +14,8 @@
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
 
+#include "base/buf.h"
+#include "base/clock.h"
 #include "tests/testing/pki.h"
 #include "tests/tls/raw_peer.h"
 
@@ -99,6 +101,7 @@ struct try {
 
 struct outcome {
     bool served, resumed, knows_client;
+    bool stapled; // the response of the server's certificate
     int num_tickets;
     SSL_SESSION *session; // the caller's
     enum verify_result result;
@@ -122,6 +125,15 @@ static void note_end(struct outcome *out, struct raw_peer *raw, struct tls_pair 
     out->served = raw_peer_read(raw, text, sizeof(text)) == 3;
 }
 
+static const char STAPLE[] = "a response";
+
+static bool has_staple(const SSL *ssl) {
+    const uint8_t *response = NULL;
+    size_t len = 0;
+    SSL_get0_ocsp_response(ssl, &response, &len);
+    return len == strlen(STAPLE) && memcmp(response, STAPLE, len) == 0;
+}
+
 static struct outcome connect_once(const struct world *w, const struct try *attempt) {
     CRYPTO_BUFFER *chain[] = {pki_buffer(w->client)};
     struct raw_peer raw;
@@ -131,6 +143,7 @@ static struct outcome connect_once(const struct world *w, const struct try *atte
                                               .num_chain = attempt->shows_nothing ? 0 : 1,
                                               .key = pki_key(w->client),
                                               .session = attempt->session});
+    SSL_enable_ocsp_stapling(raw.ssl);
     struct tls_pair pair = {.chunk = SIZE_MAX, .random = 1};
     struct edge_session *session = NULL;
     const struct edge_server *server = attempt->server == NULL ? &w->server : attempt->server;
@@ -140,6 +153,7 @@ static struct outcome connect_once(const struct world *w, const struct try *atte
     raw_peer_handshake(&raw, &pair, &pair.server);
     struct outcome out = {.resumed = SSL_session_reused(raw.ssl) == 1};
     note_end(&out, &raw, &pair, session);
+    out.stapled = has_staple(raw.ssl);
     out.num_tickets = raw.num_tickets;
     out.session = raw.session;
     raw.session = NULL;
@@ -254,6 +268,29 @@ static void test_no_tickets_unless_said(void **state) {
     edge_server_fini(&plain);
 }
 
+// An OCSP response goes out between its thisUpdate and its nextUpdate, without a reload in between.
+static void test_stapled_while_current(void **state) {
+    struct world *w = *state;
+    struct edge_certificate *cert = &w->server.certificates[0];
+    int64_t now = clock_wall_s();
+    const struct {
+        int64_t from, until;
+        bool stapled;
+    } cases[] = {{now - 60, now + 3600, true},
+                 {now - 60, INT64_MAX, true},
+                 {now - 60, now, false},
+                 {now + 3600, now + 7200, false}};
+    assert_true(buf_append_text(&cert->staple, STAPLE));
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]) * 2; i++) {
+        cert->staple_from = cases[i / 2].from;
+        cert->staple_until = cases[i / 2].until;
+        struct outcome outcome =
+            try_once(w, &(struct try){.name = "a", .version = VERSIONS[i % 2]});
+        assert_true(outcome.served);
+        assert_int_equal(outcome.stapled, cases[i / 2].stapled);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_resumes_and_knows_the_client, set_up, tear_down),
@@ -263,6 +300,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_not_with_an_expired_certificate_of_ours, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_no_tickets_unless_said, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_stapled_while_current, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
