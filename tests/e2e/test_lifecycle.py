@@ -135,8 +135,9 @@ def test_draining_agent_serves_its_application_but_takes_nothing_new_in(lab):
     web.wait_for_log("draining")
     echo_once(lab.web, lab.server.v4, 9000)  # outbound goes on until the deadline
     server.signal(signal.SIGTERM)
-    wait_until("nothing new comes in", lambda:
-               outcome(lab.web, lab.server.v4, 9000) in REFUSED)
+    # Each worker hears of it by itself.
+    wait_until("nothing new comes in", lambda: all(
+        outcome(lab.web, lab.server.v4, 9000) in REFUSED for _ in range(5)))
     accepts = app.accepts
     for _ in range(10):
         assert outcome(lab.web, lab.server.v4, 9000) in REFUSED
@@ -250,8 +251,9 @@ def test_reload_that_takes_authorisation_away_cuts_what_is_open(lab):
     wait_until("nothing is left open",
                lambda: server.status.metric("pavise_open_connections") == 0)
     assert_cut(held)
-    wait_until("nothing new comes in", lambda:
-               outcome(lab.web, lab.server.v4, 9000) in REFUSED)
+    # Each worker hears of it by itself.
+    wait_until("nothing new comes in", lambda: all(
+        outcome(lab.web, lab.server.v4, 9000) in REFUSED for _ in range(5)))
     assert "authorization_lost" in server.status.reasons()
 
 
