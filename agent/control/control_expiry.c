@@ -60,10 +60,12 @@ void control_expiry_tick(struct control *control, int64_t now_s) {
         view_fini(&expiry->said);
     }
     expiry->day = day;
-    expiry->edges = control->edges;
+    edge_set_unref(expiry->edges);
+    expiry->edges = edge_set_ref(control->edges);
     check(control, now_s);
 }
 
 void control_expiry_stop(struct control *control) {
     view_fini(&control->expiry.said);
+    edge_set_unref(control->expiry.edges);
 }

@@ -37,9 +37,9 @@ struct kept_state {
 
 // Which warnings of expiry were given.
 struct control_expiry {
-    int64_t day;                  // since 1970, on which `said` was said
-    const struct edge_set *edges; // that was looked at last; only compared
-    struct view said;             // `certificates`
+    int64_t day;            // since 1970, on which `said` was said
+    struct edge_set *edges; // that was looked at last; kept, so that no other has its address
+    struct view said;       // `certificates`
 };
 
 struct control {
