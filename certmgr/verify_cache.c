@@ -9,6 +9,7 @@
 
 #include "base/lru.h"
 #include "certmgr/revocation.h"
+#include "certmgr/sized_hash.h"
 
 _Static_assert(SHA256_DIGEST_LENGTH == LRU_KEY_LEN, "a SHA-256 is the key");
 
@@ -56,22 +57,16 @@ void verify_cache_free(struct verify_cache *cache) {
     free(cache);
 }
 
-static void hash_sized(SHA256_CTX *sha, const void *bytes, size_t len) {
-    uint64_t size = len; // so that no two questions give the same run of bytes
-    SHA256_Update(sha, &size, sizeof size);
-    SHA256_Update(sha, bytes, len);
-}
-
 static void compute_key(const struct verify_question *question, uint8_t key[LRU_KEY_LEN]) {
     SHA256_CTX sha;
     SHA256_Init(&sha);
     uint8_t role = (uint8_t)question->role;
     SHA256_Update(&sha, &role, sizeof role);
-    hash_sized(&sha, question->dns_name.ptr, question->dns_name.len);
-    hash_sized(&sha, question->trust_domain.ptr, question->trust_domain.len);
+    sized_hash_add(&sha, question->dns_name.ptr, question->dns_name.len);
+    sized_hash_add(&sha, question->trust_domain.ptr, question->trust_domain.len);
     for (size_t i = 0; i < question->num_chain; i++) {
         const CRYPTO_BUFFER *cert = question->chain[i];
-        hash_sized(&sha, CRYPTO_BUFFER_data(cert), CRYPTO_BUFFER_len(cert));
+        sized_hash_add(&sha, CRYPTO_BUFFER_data(cert), CRYPTO_BUFFER_len(cert));
     }
     SHA256_Final(key, &sha);
 }

@@ -160,22 +160,9 @@ static const struct option_row certificate_rows[] = {
      VALUE(struct edge_certificate_options, name),
      .is_required = true,
      .meaning = "What `clientCert` calls it."},
-    {.key = "certFile",
-     TEXT(text_checks_path, "absolute path"),
-     VALUE(struct edge_certificate_options, cert_file),
-     .is_required = true,
-     .meaning = "The chain, leaf first, PEM."},
-    {.key = "keyFile",
-     TEXT(text_checks_path, "absolute path"),
-     VALUE(struct edge_certificate_options, key_file),
-     .is_required = true,
-     .meaning = "Its private key, PEM or DER."},
-    {.key = "keyPassphrase",
-     TEXT(text_checks_secret_ref, "`env:NAME` or `file:PATH`"),
-     VALUE(struct edge_certificate_options, key_passphrase),
-     .is_hidden = true,
-     .meaning = "Where the passphrase of an encrypted key is."},
-    END};
+    CERTIFICATE_FILES,
+    END,
+};
 static const struct option_section certificate_section = {
     .rows = certificate_rows, .line_offset = offsetof(struct edge_certificate_options, line)};
 

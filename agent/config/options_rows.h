@@ -35,6 +35,23 @@
     { .key = (name), .type = OPTION_NOT_YET }
 #define SECTION(name, section_, sentence)                                                          \
     { .key = (name), .type = OPTION_SECTION, .section = &(section_), .meaning = (sentence) }
+// The files of a struct edge_certificate_options.
+#define CERTIFICATE_FILES                                                                          \
+    {.key = "certFile",                                                                            \
+     TEXT(text_checks_path, "absolute path"),                                                      \
+     VALUE(struct edge_certificate_options, cert_file),                                            \
+     .is_required = true,                                                                          \
+     .meaning = "The chain, leaf first, PEM."},                                                    \
+        {.key = "keyFile",                                                                         \
+         TEXT(text_checks_path, "absolute path"),                                                  \
+         VALUE(struct edge_certificate_options, key_file),                                         \
+         .is_required = true,                                                                      \
+         .meaning = "Its private key, PEM or DER."},                                               \
+    {                                                                                              \
+        .key = "keyPassphrase", TEXT(text_checks_secret_ref, "`env:NAME` or `file:PATH`"),         \
+        VALUE(struct edge_certificate_options, key_passphrase), .is_hidden = true,                 \
+        .meaning = "Where the passphrase of an encrypted key is."                                  \
+    }
 #define END                                                                                        \
     { .key = NULL }
 

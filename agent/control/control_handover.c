@@ -278,15 +278,13 @@ static void on_launcher(struct ev_loop *loop UNUSED, ev_io *io, int events UNUSE
 // --- life
 // -----------------------------------------------------------------------------------------------
 
-static void listen_at(struct control_handover *handover, const char *name) {
+static int listen_at(const char *name) {
     struct err err = {0};
-    handover->listener = handover_listen(name, &err);
-    if (handover->listener < 0) {
+    int listener = handover_listen(name, &err);
+    if (listener < 0) {
         log_msg(LOG_WARN, "take_over", "an upgrade in place will not be possible: %s", err.msg);
-        return;
     }
-    ev_io_set(&handover->accept_io, handover->listener, EV_READ);
-    ev_io_start(handover->control->loop, &handover->accept_io);
+    return listener;
 }
 
 void control_handover_offer(struct control *control, int listener) {
@@ -302,12 +300,10 @@ void control_handover_offer(struct control *control, int listener) {
     }
     stop_listening(handover);
     memcpy(handover->name, name, sizeof(name));
-    if (listener >= 0) {
-        handover->listener = listener;
-        ev_io_set(&handover->accept_io, listener, EV_READ);
+    handover->listener = listener < 0 && first != NULL ? listen_at(name) : listener;
+    if (handover->listener >= 0) {
+        ev_io_set(&handover->accept_io, handover->listener, EV_READ);
         ev_io_start(control->loop, &handover->accept_io);
-    } else if (first != NULL) {
-        listen_at(handover, name);
     }
 }
 

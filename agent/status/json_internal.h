@@ -31,6 +31,11 @@ static inline void put(struct object *o, const char *key, json_t *value) {
     o->fine &= json_object_set_new(o->json, key, value) == 0;
 }
 
+// The same for a list that becomes one of its values.
+static inline void put_row(struct object *o, json_t *list, json_t *row) {
+    o->fine &= json_array_append_new(list, row) == 0;
+}
+
 // The finished object, or NULL.
 static inline json_t *object_end(struct object *o) {
     if (!o->fine) {

@@ -61,8 +61,7 @@ static void append_trusted(struct object *o, json_t *list, const struct trust_se
     for (size_t i = 0; trusted != NULL && i < trusted->num_entries; i++) {
         const struct trust_entry *entry = trusted->entries[i];
         if (entry->origin != TRUST_PUBLIC) {
-            json_t *row = trusted_certificate(entry, now_s);
-            o->fine = json_array_append_new(list, row) == 0 && o->fine;
+            put_row(o, list, trusted_certificate(entry, now_s));
         }
     }
 }
@@ -82,8 +81,7 @@ static json_t *configured_certificate(const struct certificate_view *cert, int64
 static void append_configured(struct object *o, json_t *list, const struct view *configured,
                               int64_t now_s) {
     for (size_t i = 0; i < configured->num_certificates; i++) {
-        json_t *row = configured_certificate(&configured->certificates[i], now_s);
-        o->fine = json_array_append_new(list, row) == 0 && o->fine;
+        put_row(o, list, configured_certificate(&configured->certificates[i], now_s));
     }
 }
 
@@ -95,13 +93,11 @@ bool render_certs_json(struct buf *out, const struct render_certs_input *input) 
     struct identity *identity = view->identity;
     struct bundle_set *set = identity == NULL ? NULL : identity_bundles(identity);
     for (size_t i = 0; identity != NULL && i < identity_num_svids(identity); i++) {
-        json_t *row = certificate(identity_svid_at(identity, i), now_s);
-        o.fine = json_array_append_new(list, row) == 0 && o.fine;
+        put_row(&o, list, certificate(identity_svid_at(identity, i), now_s));
     }
     for (size_t i = 0; set != NULL && i < bundle_set_num_domains(set); i++) {
         struct bundle_view bundle_row = bundle_set_view(set, i);
-        json_t *row = authority(&bundle_row, now_s);
-        o.fine = json_array_append_new(list, row) == 0 && o.fine;
+        put_row(&o, list, authority(&bundle_row, now_s));
     }
     append_trusted(&o, list, input->trusted, now_s);
     append_configured(&o, list, input->configured, now_s);

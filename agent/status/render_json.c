@@ -139,7 +139,7 @@ static void put_rows(struct object *o, const struct view *view, const char *key,
                      row_fn *row) {
     json_t *rows = json_array();
     for (size_t i = 0; i < num && i < RENDER_JSON_ROWS_MAX; i++) {
-        o->fine = json_array_append_new(rows, row(view, i)) == 0 && o->fine;
+        put_row(o, rows, row(view, i));
     }
     put(o, key, rows);
 }

@@ -2,11 +2,6 @@
 
 #include "agent/status/json_internal.h"
 
-static const char *const modes[] = {
-    [INBOUND_DISABLED] = "disabled",     [INBOUND_TUNNEL_ONLY] = "tunnelOnly",
-    [INBOUND_PERMISSIVE] = "permissive", [INBOUND_REQUIRED] = "required",
-    [INBOUND_PEERS_ONLY] = "peersOnly",
-};
 static const char *const auths[] = {
     [CLIENT_AUTH_UNSAID] = "required",
     [CLIENT_AUTH_NONE] = "none",
@@ -19,19 +14,14 @@ static const char *const app_modes[] = {
     [APP_TLS_PASSTHROUGH] = "passthrough",
 };
 
-static json_t *certificates(const struct edge_options *options) {
+static void put_certificates(struct object *o, const struct edge_options *options) {
     json_t *list = json_array();
-    for (size_t i = 0; list != NULL && i < options->num_certificates; i++) {
-        json_t *name = text(options->certificates[i].name);
-        if (options->certificates[i].enabled && json_array_append_new(list, name) != 0) {
-            json_decref(list);
-            return NULL;
-        }
-        if (!options->certificates[i].enabled) {
-            json_decref(name);
+    for (size_t i = 0; i < options->num_certificates; i++) {
+        if (options->certificates[i].enabled) {
+            put_row(o, list, text(options->certificates[i].name));
         }
     }
-    return list;
+    put(o, "certificates", list);
 }
 
 static json_t *port(const struct config *config, const struct inbound_port *p) {
@@ -41,10 +31,11 @@ static json_t *port(const struct config *config, const struct inbound_port *p) {
     struct object o = object_begin();
     put(&o, "port", number(p->port));
     put(&o, "mode",
-        json_string(p->tls_mode == INBOUND_FOLLOW_MODE ? otherwise : modes[p->tls_mode]));
+        json_string(p->tls_mode == INBOUND_FOLLOW_MODE ? otherwise
+                                                       : inbound_tls_mode_name(p->tls_mode)));
     put(&o, "terminatesTls", json_boolean(terminates));
     put(&o, "clientAuth", terminates ? json_string(auths[edge->client_auth]) : json_null());
-    put(&o, "certificates", certificates(edge));
+    put_certificates(&o, edge);
     put(&o, "resumption", json_boolean(terminates && edge->resumption));
     put(&o, "protocol", json_string(edge->is_http ? "http" : "tcp"));
     put(&o, "appTls", json_string(app_modes[edge->app_tls]));
@@ -56,8 +47,7 @@ bool render_ports_json(struct buf *out, const struct config *config) {
     struct object o = object_begin();
     json_t *list = json_array();
     for (size_t i = 0; i < config->inbound.num_ports; i++) {
-        json_t *row = port(config, &config->inbound.ports[i]);
-        o.fine = json_array_append_new(list, row) == 0 && o.fine;
+        put_row(&o, list, port(config, &config->inbound.ports[i]));
     }
     put(&o, "ports", list);
     put(&o, "inboundMode", json_string(config->inbound.strict ? "strict" : "permissive"));

@@ -7,13 +7,8 @@
 
 #include "base/clock.h"
 #include "certmgr/bundle.h"
+#include "certmgr/sized_hash.h"
 #include "certmgr/svid.h"
-
-static void hash_sized(SHA256_CTX *sha, const void *bytes, size_t len) {
-    uint64_t size = len;
-    SHA256_Update(sha, &size, sizeof(size));
-    SHA256_Update(sha, bytes, len);
-}
 
 // Another name, certificate of our own, or bundle makes a full handshake.
 static bool bind_sessions(SSL *ssl, const struct edge_resume *what) {
@@ -24,10 +19,11 @@ static bool bind_sessions(SSL *ssl, const struct edge_resume *what) {
                                     : svid_chain(identity_svid(what->identity), &num)[0];
     SHA256_CTX sha;
     SHA256_Init(&sha);
-    hash_sized(&sha, what->server_name, strlen(what->server_name));
-    hash_sized(&sha, CRYPTO_BUFFER_data(leaf), CRYPTO_BUFFER_len(leaf));
+    sized_hash_add(&sha, what->server_name, strlen(what->server_name));
+    sized_hash_add(&sha, CRYPTO_BUFFER_data(leaf), CRYPTO_BUFFER_len(leaf));
     if (what->by_spiffe && what->identity != NULL) {
-        hash_sized(&sha, bundle_set_digest(identity_bundles(what->identity)), SHA256_DIGEST_LENGTH);
+        sized_hash_add(&sha, bundle_set_digest(identity_bundles(what->identity)),
+                       SHA256_DIGEST_LENGTH);
     }
     SHA256_Final(digest, &sha);
     return SSL_set_session_id_context(ssl, digest, sizeof(digest)) == 1;

@@ -12,6 +12,7 @@
 #include "agent/tls/tls_error.h"
 #include "agent/tls/tls_verify.h"
 #include "base/check.h"
+#include "certmgr/sized_hash.h"
 #include "certmgr/svid.h"
 
 // Handshake messages that may carry certificates are bounded before anything is parsed.
@@ -82,12 +83,6 @@ static bool set_protocol(SSL_CTX *ctx, enum tls_use use) {
     return use != TLS_MESH_CLIENT || SSL_CTX_set_alpn_protos(ctx, alpn_h2, sizeof(alpn_h2)) == 0;
 }
 
-static void hash_sized(SHA256_CTX *sha, const uint8_t *bytes, size_t len) {
-    uint64_t size = len;
-    SHA256_Update(sha, &size, sizeof(size));
-    SHA256_Update(sha, bytes, len);
-}
-
 // All that a session's validity rests on. A server resumes no session of another context, so that a
 // change of any of it makes a full handshake of every ticket that is about (threats class 1).
 static void compute_session_context(enum tls_use use, const struct identity *identity,
@@ -99,9 +94,9 @@ static void compute_session_context(enum tls_use use, const struct identity *ide
     uint8_t kind = (uint8_t)use;
     SHA256_Update(&sha, &kind, sizeof(kind));
     SHA256_Update(&sha, bundle_set_digest(identity_bundles(identity)), SHA256_DIGEST_LENGTH);
-    hash_sized(&sha, policy.ptr, policy.len);
+    sized_hash_add(&sha, policy.ptr, policy.len);
     for (size_t i = 0; i < num_chain; i++) {
-        hash_sized(&sha, CRYPTO_BUFFER_data(chain[i]), CRYPTO_BUFFER_len(chain[i]));
+        sized_hash_add(&sha, CRYPTO_BUFFER_data(chain[i]), CRYPTO_BUFFER_len(chain[i]));
     }
     SHA256_Final(out, &sha);
 }

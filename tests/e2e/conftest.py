@@ -13,6 +13,7 @@ sys.dont_write_bytecode = True
 
 from pavise_e2e import network, settings  # noqa: E402
 from pavise_e2e.lab import LoopbackLab, NetworkLab  # noqa: E402
+from pavise_e2e.single import Both, Manager  # noqa: E402
 
 LOG_TAIL = 30  # lines of each log that a failure shows, after those of warnings and errors
 
@@ -65,6 +66,20 @@ def lab(request, pavise):
 @pytest.fixture
 def loopback(request, pavise):
     yield from _lab(request, LoopbackLab(pavise))
+
+
+@pytest.fixture
+def both(loopback):
+    """One agent that is both sidecars, and an application behind it."""
+    return Both(loopback)
+
+
+@pytest.fixture
+def manager(loopback):
+    """What systemd hears of an agent."""
+    made = Manager(loopback)
+    yield made
+    made.close()
 
 
 def shortened(log):

@@ -3,19 +3,11 @@
 import os
 import signal
 
-import pytest
-
 from pavise_e2e import settings
 from pavise_e2e.network import free_port
-from pavise_e2e.single import Both, Manager
 from pavise_e2e.waiting import wait_until
 
 OWN_ID = f"spiffe://{settings.TRUST_DOMAIN}/uid/{os.getuid()}"
-
-
-@pytest.fixture
-def both(loopback):
-    return Both(loopback)
 
 
 def test_every_listener_is_handed_in(both):
@@ -54,13 +46,6 @@ def test_sockets_survive_a_reload(both):
     agent.signal(signal.SIGHUP)
     agent.wait_for_log("reload_done")
     both.echo()
-
-
-@pytest.fixture
-def manager(loopback):
-    made = Manager(loopback)
-    yield made
-    made.close()
 
 
 def test_the_service_manager_hears(both, manager):

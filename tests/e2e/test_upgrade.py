@@ -14,16 +14,10 @@ import pytest
 from pavise_e2e import settings
 from pavise_e2e.applications import echo, exchange
 from pavise_e2e.lab import UIDS
-from pavise_e2e.single import Both, Manager
 from pavise_e2e.waiting import wait_until
 
 HELD = 50 if settings.is_quick() else 200
 NEW = 50  # exchanges on connections of their own that each phase waits for
-
-
-@pytest.fixture
-def both(loopback):
-    return Both(loopback)
 
 
 def hold(lab, host, address, port, num):
@@ -296,13 +290,6 @@ def test_the_state_directory_has_one_writer(both):
 
 
 # --- SIGUSR2 ------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def manager(loopback):
-    made = Manager(loopback)
-    yield made
-    made.close()
 
 
 def test_sigusr2_starts_a_successor(both, manager):

@@ -10,33 +10,10 @@
 #include <jansson.h>
 
 #include "tests/status/fake_backend.h"
+#include "tests/status/json_checks.h"
 #include "tests/testing/pki.h"
 #include "tests/testing/pki_identity.h"
 #include "tests/trust/trust_fixture.h"
-
-static json_t *parse(struct buf *out) {
-    json_error_t error;
-    json_t *json =
-        json_loadb((const char *)buf_span(out).ptr, out->len, JSON_REJECT_DUPLICATES, &error);
-    buf_fini(out);
-    assert_non_null(json);
-    return json;
-}
-
-static json_t *first(json_t *document, const char *key) {
-    json_t *rows = json_object_get(document, key);
-    assert_true(json_array_size(rows) >= 1);
-    return json_array_get(rows, 0);
-}
-
-static void check_text(json_t *row, const char *key, const char *expected) {
-    assert_string_equal(json_string_value(json_object_get(row, key)), expected);
-}
-
-static void check_number(json_t *row, const char *key, json_int_t expected) {
-    assert_true(json_is_integer(json_object_get(row, key)));
-    assert_int_equal(json_integer_value(json_object_get(row, key)), expected);
-}
 
 static json_t *render_certs(const struct identity_view *view, int64_t now_ms) {
     struct buf out = {0};
@@ -44,7 +21,7 @@ static json_t *render_certs(const struct identity_view *view, int64_t now_ms) {
     const struct render_certs_input input = {
         .identity = view, .configured = &none, .now_ms = now_ms};
     assert_true(render_certs_json(&out, &input));
-    return parse(&out);
+    return json_checks_parse(&out);
 }
 
 static void test_certs(void **state UNUSED) {
@@ -52,20 +29,20 @@ static void test_certs(void **state UNUSED) {
     fake_backend_init(&fake);
     int64_t end = svid_not_after(identity_svid(fake.identity.identity));
     json_t *json = render_certs(&fake.identity, (end - 100) * 1000);
-    json_t *row = first(json, "certificates");
-    check_text(row, "kind", "identity");
-    check_text(row, "name", FAKE_BACKEND_ID);
-    check_text(row, "state", "valid");
-    check_number(row, "secondsLeft", 100);
+    json_t *row = json_checks_first(json, "certificates");
+    json_checks_text(row, "kind", "identity");
+    json_checks_text(row, "name", FAKE_BACKEND_ID);
+    json_checks_text(row, "state", "valid");
+    json_checks_number(row, "secondsLeft", 100);
     row = json_array_get(json_object_get(json, "certificates"), 1);
-    check_text(row, "kind", "trust_bundle");
-    check_text(row, "name", "example.org");
+    json_checks_text(row, "kind", "trust_bundle");
+    json_checks_text(row, "name", "example.org");
     json_decref(json);
     json = render_certs(&fake.identity, end * 1000);
-    check_text(first(json, "certificates"), "state", "expired");
+    json_checks_text(json_checks_first(json, "certificates"), "state", "expired");
     json_decref(json);
     json = render_certs(&fake.identity, (end - 10000) * 1000);
-    check_text(first(json, "certificates"), "state", "notYetValid");
+    json_checks_text(json_checks_first(json, "certificates"), "state", "notYetValid");
     json_decref(json);
     fake_backend_fini(&fake);
 }
@@ -80,16 +57,16 @@ static void test_certs_of_the_trust_store(void **state UNUSED) {
                                              .configured = &nothing,
                                              .now_ms = PKI_NOW * INT64_C(1000)};
     assert_true(render_certs_json(&out, &input));
-    json_t *json = parse(&out);
+    json_t *json = json_checks_parse(&out);
     const json_t *rows = json_object_get(json, "certificates");
     assert_int_equal(json_array_size(rows), 2); // not the public root
     json_t *row = json_array_get(rows, 0);
-    check_text(row, "kind", "trust");
-    check_text(row, "state", "valid");
-    check_text(row, "notAfter", "2100-01-01T00:00:00Z");
-    check_text(row, "subjectName",
-               set->entries[0]->origin == TRUST_USER ? set->entries[0]->cert->subject
-                                                     : set->entries[1]->cert->subject);
+    json_checks_text(row, "kind", "trust");
+    json_checks_text(row, "state", "valid");
+    json_checks_text(row, "notAfter", "2100-01-01T00:00:00Z");
+    json_checks_text(row, "subjectName",
+                     set->entries[0]->origin == TRUST_USER ? set->entries[0]->cert->subject
+                                                           : set->entries[1]->cert->subject);
     json_decref(json);
 }
 
@@ -104,15 +81,15 @@ static void test_certs_of_the_configuration(void **state UNUSED) {
     assert_true(render_certs_json(&out, &(struct render_certs_input){.identity = &none,
                                                                      .configured = &configured,
                                                                      .now_ms = 1000000}));
-    json_t *json = parse(&out);
-    json_t *row = first(json, "certificates");
-    check_text(row, "kind", "configured");
-    check_text(row, "name", "inbound/8443/www");
-    check_text(row, "state", "valid");
-    check_number(row, "secondsLeft", 100);
+    json_t *json = json_checks_parse(&out);
+    json_t *row = json_checks_first(json, "certificates");
+    json_checks_text(row, "kind", "configured");
+    json_checks_text(row, "name", "inbound/8443/www");
+    json_checks_text(row, "state", "valid");
+    json_checks_number(row, "secondsLeft", 100);
     assert_null(strchr(json_string_value(json_object_get(row, "path")), '\x1b'));
     row = json_array_get(json_object_get(json, "certificates"), 1);
-    check_text(row, "state", "expired");
+    json_checks_text(row, "state", "expired");
     json_decref(json);
 }
 

@@ -11,38 +11,15 @@
 
 #include "base/clock.h"
 #include "tests/status/fake_backend.h"
+#include "tests/status/json_checks.h"
 #include "tests/trust/trust_fixture.h"
 
 typedef bool render_fn(struct buf *out, const struct view *view);
 
-static json_t *parse(struct buf *out) {
-    json_error_t error;
-    json_t *json =
-        json_loadb((const char *)buf_span(out).ptr, out->len, JSON_REJECT_DUPLICATES, &error);
-    buf_fini(out);
-    assert_non_null(json);
-    return json;
-}
-
 static json_t *render(render_fn *fn, const struct view *view) {
     struct buf out = {0};
     assert_true(fn(&out, view));
-    return parse(&out);
-}
-
-static json_t *first(json_t *document, const char *key) {
-    json_t *rows = json_object_get(document, key);
-    assert_true(json_array_size(rows) >= 1);
-    return json_array_get(rows, 0);
-}
-
-static void check_text(json_t *row, const char *key, const char *expected) {
-    assert_string_equal(json_string_value(json_object_get(row, key)), expected);
-}
-
-static void check_number(json_t *row, const char *key, json_int_t expected) {
-    assert_true(json_is_integer(json_object_get(row, key)));
-    assert_int_equal(json_integer_value(json_object_get(row, key)), expected);
+    return json_checks_parse(&out);
 }
 
 static void check_null(json_t *row, const char *key) {
@@ -65,50 +42,50 @@ static void test_lists(void **state UNUSED) {
     fake_backend_init(&fake);
     fake.view.workers_missing = 1;
     json_t *json = render(render_json_connections, &fake.view);
-    json_t *row = first(json, "connections");
-    check_number(row, "id", 7);
-    check_text(row, "direction", "outbound");
-    check_text(row, "source", "10.0.0.2:40000");
-    check_text(row, "via", "10.0.0.1:15008");
-    check_text(row, "peerId", "spiffe://example.org/ns/default/sa/redis");
-    check_number(row, "bytesReceived", 70000000);
-    check_number(row, "tunnelId", 3);
+    json_t *row = json_checks_first(json, "connections");
+    json_checks_number(row, "id", 7);
+    json_checks_text(row, "direction", "outbound");
+    json_checks_text(row, "source", "10.0.0.2:40000");
+    json_checks_text(row, "via", "10.0.0.1:15008");
+    json_checks_text(row, "peerId", "spiffe://example.org/ns/default/sa/redis");
+    json_checks_number(row, "bytesReceived", 70000000);
+    json_checks_number(row, "tunnelId", 3);
     check_null(row, "rule");
     check_time(row, "openedAt");
     check_time(row, "peerNotAfter");
-    check_number(json, "total", 1);
-    check_number(json, "workersMissing", 1);
+    json_checks_number(json, "total", 1);
+    json_checks_number(json, "workersMissing", 1);
     assert_true(json_is_false(json_object_get(json, "truncated")));
     json_decref(json);
 
     json = render(render_json_tunnels, &fake.view);
-    row = first(json, "tunnels");
-    check_text(row, "tlsVersion", "TLSv1.3");
-    check_number(row, "identityGeneration", 4);
-    check_text(row, "ownSerial", "ff01");
+    row = json_checks_first(json, "tunnels");
+    json_checks_text(row, "tlsVersion", "TLSv1.3");
+    json_checks_number(row, "identityGeneration", 4);
+    json_checks_text(row, "ownSerial", "ff01");
     json_decref(json);
 
     json = render(render_json_listeners, &fake.view);
-    row = first(json, "listeners");
-    check_text(row, "address", "127.0.0.1:7000");
+    row = json_checks_first(json, "listeners");
+    json_checks_text(row, "address", "127.0.0.1:7000");
     assert_true(json_is_true(json_object_get(row, "accepting")));
     json_decref(json);
 
     json = render(render_json_destinations, &fake.view);
-    row = first(json, "destinations");
-    check_text(row, "address", "10.0.0.1");
-    check_text(row, "state", "pinned");
+    row = json_checks_first(json, "destinations");
+    json_checks_text(row, "address", "10.0.0.1");
+    json_checks_text(row, "state", "pinned");
     check_null(row, "lastError");
     json_decref(json);
 
     json = render(render_json_refusals, &fake.view);
-    row = first(json, "refusals");
+    row = json_checks_first(json, "refusals");
     check_time(row, "at");
-    check_text(row, "direction", "inbound");
-    check_text(row, "reason", "unauthorized");
-    check_text(row, "sentence", "inbound.authorization refused the peer");
-    check_text(row, "destination", "10.0.0.2:8080");
-    check_text(row, "detail", "port 8080 is for spiffe://example.org/ns/*/sa/front only");
+    json_checks_text(row, "direction", "inbound");
+    json_checks_text(row, "reason", "unauthorized");
+    json_checks_text(row, "sentence", "inbound.authorization refused the peer");
+    json_checks_text(row, "destination", "10.0.0.2:8080");
+    json_checks_text(row, "detail", "port 8080 is for spiffe://example.org/ns/*/sa/front only");
     json_decref(json);
     fake_backend_fini(&fake);
 }
@@ -121,7 +98,7 @@ static void test_empty_and_sparse(void **state UNUSED) {
     struct tunnel_view *tunnel = view_add_tunnel(&view);
     tunnel->state = "connecting";
     json = render(render_json_tunnels, &view);
-    json_t *row = first(json, "tunnels");
+    json_t *row = json_checks_first(json, "tunnels");
     check_null(row, "peer");
     check_null(row, "peerId");
     check_null(row, "peerNotAfter");
@@ -141,7 +118,7 @@ static void test_long_lists_are_cut(void **state UNUSED) {
     }
     json_t *json = render(render_json_connections, &view);
     assert_int_equal(json_array_size(json_object_get(json, "connections")), RENDER_JSON_ROWS_MAX);
-    check_number(json, "total", RENDER_JSON_ROWS_MAX + 3);
+    json_checks_number(json, "total", RENDER_JSON_ROWS_MAX + 3);
     assert_true(json_is_true(json_object_get(json, "truncated")));
     json_decref(json);
     view_fini(&view);
@@ -155,8 +132,9 @@ static void test_hostile_text(void **state UNUSED) {
     (void)snprintf(row->peer_id, sizeof(row->peer_id), "%s", "\xff\xc0\xaf\"},{\"a\":\"\x1b[2J\n");
     memset(row->detail, 0xe2, sizeof(row->detail) - 1);
     json_t *json = render(render_json_refusals, &view);
-    check_text(first(json, "refusals"), "peerId",
-               "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"},{\"a\":\"\xef\xbf\xbd[2J\xef\xbf\xbd");
+    json_checks_text(
+        json_checks_first(json, "refusals"), "peerId",
+        "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"},{\"a\":\"\xef\xbf\xbd[2J\xef\xbf\xbd");
     json_decref(json);
     view_fini(&view);
 }
@@ -164,7 +142,7 @@ static void test_hostile_text(void **state UNUSED) {
 static json_t *render_identity(const struct identity_view *view) {
     struct buf out = {0};
     assert_true(render_json_identity(&out, view));
-    return parse(&out);
+    return json_checks_parse(&out);
 }
 
 static void test_identity(void **state UNUSED) {
@@ -176,33 +154,34 @@ static void test_identity(void **state UNUSED) {
     fake.identity.kept_until = clock_wall_s();
     fake.identity.counts.refused_by[IDENTITY_REFUSAL_BAD_BUNDLE] = 2;
     json_t *json = render_identity(&fake.identity);
-    check_text(json, "state", "valid");
-    check_number(json, "rotations", 3);
-    check_number(json, "generation", 4);
-    json_t *svid = first(json, "svids");
-    check_text(svid, "spiffeId", FAKE_BACKEND_ID);
-    check_text(svid, "serial", svid_serial(identity_svid(fake.identity.identity)));
-    check_text(svid, "hint", "");
+    json_checks_text(json, "state", "valid");
+    json_checks_number(json, "rotations", 3);
+    json_checks_number(json, "generation", 4);
+    json_t *svid = json_checks_first(json, "svids");
+    json_checks_text(svid, "spiffeId", FAKE_BACKEND_ID);
+    json_checks_text(svid, "serial", svid_serial(identity_svid(fake.identity.identity)));
+    json_checks_text(svid, "hint", "");
     check_time(svid, "notBefore");
     check_time(svid, "notAfter");
-    check_text(first(svid, "chain"), "serial", svid_serial(identity_svid(fake.identity.identity)));
-    check_time(first(svid, "chain"), "notAfter");
+    json_checks_text(json_checks_first(svid, "chain"), "serial",
+                     svid_serial(identity_svid(fake.identity.identity)));
+    check_time(json_checks_first(svid, "chain"), "notAfter");
     check_time(json, "keptUntil");
     json_t *by = json_object_get(json_object_get(json, "counts"), "refusedBy");
-    check_number(by, "bad_bundle", 2);
-    check_number(by, "other", 0);
+    json_checks_number(by, "bad_bundle", 2);
+    json_checks_number(by, "other", 0);
     json_t *source = json_object_get(json, "source");
     check_time(source, "nextRenewal");
-    check_text(source, "kind", "workloadApi");
-    check_text(source, "state", "connected");
-    check_text(source, "lastError", "no socket there");
-    check_text(first(json, "bundles"), "trustDomain", "example.org");
+    json_checks_text(source, "kind", "workloadApi");
+    json_checks_text(source, "state", "connected");
+    json_checks_text(source, "lastError", "no socket there");
+    json_checks_text(json_checks_first(json, "bundles"), "trustDomain", "example.org");
     json_decref(json);
 
     identity_unref(take(&fake.identity.identity));
     fake.identity.state = IDENTITY_WITHDRAWN;
     json = render_identity(&fake.identity);
-    check_text(json, "state", "withdrawn");
+    json_checks_text(json, "state", "withdrawn");
     assert_int_equal(json_array_size(json_object_get(json, "svids")), 0);
     json_decref(json);
     fake.identity.source.next_renewal_ms = 0;

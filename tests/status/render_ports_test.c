@@ -9,6 +9,8 @@
 
 #include <jansson.h>
 
+#include "tests/status/json_checks.h"
+
 static json_t *render(const char *text) {
     struct buf errors = {0}, out = {0};
     struct config *config = config_parse("f", span_of_text(text), &errors, NULL);
@@ -16,16 +18,10 @@ static json_t *render(const char *text) {
         fail_msg("%.*s", (int)errors.len, (const char *)buf_span(&errors).ptr);
     }
     assert_true(render_ports_json(&out, config));
-    json_t *json = json_loadb((const char *)buf_span(&out).ptr, buf_span(&out).len, 0, NULL);
-    assert_non_null(json);
-    buf_fini(&out);
+    json_t *json = json_checks_parse(&out);
     buf_fini(&errors);
     config_unref(config);
     return json;
-}
-
-static void check_text(const json_t *row, const char *key, const char *expected) {
-    assert_string_equal(json_string_value(json_object_get(row, key)), expected);
 }
 
 static void test_what_is_in_force(void **state) {
@@ -43,22 +39,22 @@ static void test_what_is_in_force(void **state) {
     const json_t *ports = json_object_get(json, "ports");
     assert_int_equal(json_array_size(ports), 3);
     const json_t *row = json_array_get(ports, 0);
-    check_text(row, "mode", "strict");
+    json_checks_text(row, "mode", "strict");
     assert_true(json_is_false(json_object_get(row, "terminatesTls")));
     assert_true(json_is_null(json_object_get(row, "clientAuth")));
     assert_true(json_is_false(json_object_get(row, "enableEndToEndTls")));
     row = json_array_get(ports, 1);
-    check_text(row, "mode", "required");
-    check_text(row, "clientAuth", "none");
-    check_text(row, "appTls", "reencrypt");
+    json_checks_text(row, "mode", "required");
+    json_checks_text(row, "clientAuth", "none");
+    json_checks_text(row, "appTls", "reencrypt");
     assert_true(json_is_true(json_object_get(row, "enableEndToEndTls")));
     assert_true(json_is_true(json_object_get(row, "resumption")));
     const json_t *certificates = json_object_get(row, "certificates");
     assert_int_equal(json_array_size(certificates), 1); // what is not enabled is not in force
     assert_string_equal(json_string_value(json_array_get(certificates, 0)), "www");
     row = json_array_get(ports, 2);
-    check_text(row, "clientAuth", "required");
-    check_text(row, "protocol", "http");
+    json_checks_text(row, "clientAuth", "required");
+    json_checks_text(row, "protocol", "http");
     json_decref(json);
 }
 
