@@ -172,7 +172,7 @@ static bool read_staple(const struct edge_certificate *cert, struct span der,
 
 bool edge_files_staple(const struct stapling_options *options, struct edge_certificate *out,
                        const char **withheld, struct err *err) {
-    struct ocsp_response response;
+    struct ocsp_response response = {0};
     int64_t now = clock_wall_s();
     *withheld = NULL;
     if (options->file == NULL) {
