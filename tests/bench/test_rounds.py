@@ -21,6 +21,29 @@ class FakePair:
 PAIRS = [FakePair(name) for name in ("plain", "pavise", "nginx")]
 
 
+class FakeMeter:
+    """Says that others took what stands in `shares`."""
+
+    shares = []
+
+    def __init__(self, _processes):
+        pass
+
+    def elapsed_s(self):
+        return 0.1
+
+    def disturbance(self):
+        return FakeMeter.shares.pop(0)
+
+
+@pytest.fixture(autouse=True)
+def meter(monkeypatch):
+    """Nobody takes anything, unless a test says so: the machine that tests has no say in it."""
+    monkeypatch.setattr(calm, "Meter", FakeMeter)
+    FakeMeter.shares = [0.0] * 100
+    return FakeMeter
+
+
 def run(values, a_plan=PLAN):
     """`values[contender]` are those of its rounds; an exception among them is raised."""
     left = {name: list(sequence) for name, sequence in values.items()}
@@ -65,27 +88,6 @@ def test_nothing_is_dropped_when_too_little_would_be_left():
     results, _ = run({"plain": [1.0, 2.0, 3.0, 4.0], "pavise": [2.0] * 4, "nginx": [3.0] * 4})
     assert len(results.of("bulk 1 up", "pavise")) == 4
     assert all("kept" in note for note in results.notes)
-
-
-class FakeMeter:
-    """Says that others took what stands in `shares`."""
-
-    shares = []
-
-    def __init__(self, _processes):
-        pass
-
-    def elapsed_s(self):
-        return 0.1
-
-    def disturbance(self):
-        return FakeMeter.shares.pop(0)
-
-
-@pytest.fixture
-def meter(monkeypatch):
-    monkeypatch.setattr(calm, "Meter", FakeMeter)
-    return FakeMeter
 
 
 def test_what_was_disturbed_is_measured_again_and_the_calmest_counts(meter):
