@@ -82,6 +82,18 @@ static bool add_destination(struct view *out, const struct edge_set *set,
     return add_list(&place, app->anchors);
 }
 
+static bool add_shown(struct view *out, const struct edge_set *set) {
+    size_t num = 0;
+    const struct edge_certificate *shown = origin_set_certificates(set->origins, &num);
+    bool ok = true;
+    for (size_t i = 0; ok && i < num; i++) {
+        struct place place = place_of(out);
+        (void)snprintf(place.name, sizeof(place.name), "outbound/certificates/%s", shown[i].name);
+        ok = add(&place, shown[i].path, shown[i].not_after);
+    }
+    return ok;
+}
+
 bool edge_inventory_render(const struct edge_set *set, struct view *out) {
     bool ok = true;
     for (size_t i = 0; set != NULL && i < set->num_ports; i++) {
@@ -90,5 +102,5 @@ bool edge_inventory_render(const struct edge_set *set, struct view *out) {
     for (size_t i = 0; set != NULL && i < set->config->outbound.num_rules; i++) {
         ok = ok && add_destination(out, set, &set->config->outbound.rules[i]);
     }
-    return ok;
+    return ok && (set == NULL || add_shown(out, set));
 }

@@ -3,6 +3,7 @@ server's whole subject; and what ends open connections."""
 
 import json
 import signal
+import time
 
 import pytest
 
@@ -111,6 +112,30 @@ def test_a_certificate_of_ones_own_needs_no_identity(servers):
         "destinations": [rule], "certificates": certificates(servers.pki, "client")}}, ready=False)
     agent.wait_for_log("event=started")
     assert "CN=svc-a " in curl(servers)
+
+
+def test_expiry_of_what_is_shown(servers):
+    """A certificate that servers outside are shown: its row, its metric, one warning before its
+    end."""
+    pki = servers.pki
+    pki.leaf("soon", "ca", "/CN=svc-soon", CLIENT,
+             dates=("20200101000000Z", time.strftime("%Y%m%d%H%M%SZ",
+                                                     time.gmtime(time.time() + 10 * 86400))))
+    pki.key("soon").chmod(0o644)
+    agent = start_agent(servers, ("client", "soon"), clientCert="soon")
+    assert "CN=svc-soon " in curl(servers)
+    left = agent.status.metric("pavise_cert_expires_in_seconds",
+                               logical_name="outbound/certificates/soon",
+                               path=str(pki.certificate("soon")))
+    assert 9 * 86400 < left <= 10 * 86400
+    rows = agent.status.json("/certs")["certificates"]
+    assert [row["name"] for row in rows if row["kind"] == "configured"] == [
+        "outbound/outside/serverCerts", "outbound/certificates/client",
+        "outbound/certificates/soon"]
+    agent.wait_for_log("event=certificate_expires")
+    change(agent, alpn=["http/1.1"])
+    warnings = [line for line in agent.log().splitlines() if "event=certificate_expires" in line]
+    assert len(warnings) == 1 and "name=outbound/certificates/soon" in warnings[0]
 
 
 def test_alpn_is_offered(servers):

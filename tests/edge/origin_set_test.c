@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "agent/edge/edge_inventory.h"
 #include "agent/edge/edge_set.h"
 #include "base/file.h"
 #include "certmgr/pem.h"
@@ -159,6 +160,26 @@ static void test_what_servers_are_shown_and_asked(void **state) {
     assert_int_equal(edge_set_alpn(spiffe, &spiffe->config->outbound.rules[1]).len, 3);
 }
 
+// What is configured has its row whether a destination shows it or not.
+static void test_expiry_of_what_servers_are_shown(void **state) {
+    struct world *w = *state;
+    static const char keys[] =
+        "tls: mutual, serverCerts: [corp], clientCert: own}], certificates: [{name: own, "
+        "certFile: DIR/own.crt, keyFile: DIR/own.key}, {name: spare, certFile: DIR/own.crt, "
+        "keyFile: DIR/own.key";
+    struct view view = {0};
+    OWNED(edge_set_unref) struct edge_set *set = load(w, keys, NULL, EDGE_EXPIRY_REFUSES);
+    assert_non_null(set);
+    assert_true(edge_inventory_render(set, &view));
+    assert_int_equal(view.num_certificates, 3);
+    assert_string_equal(view.certificates[0].logical_name, "outbound/r/serverCerts");
+    assert_string_equal(view.certificates[1].logical_name, "outbound/certificates/own");
+    assert_non_null(strstr(view.certificates[1].path, "/own.crt"));
+    assert_int_equal(view.certificates[1].not_after, PKI_NOT_AFTER);
+    assert_string_equal(view.certificates[2].logical_name, "outbound/certificates/spare");
+    view_fini(&view);
+}
+
 static void expect_said(struct world *w, const char *keys, const char *lead, const char *sentence) {
     OWNED(edge_set_unref) struct edge_set *set = load(w, keys, NULL, EDGE_EXPIRY_REFUSES);
     assert_null(set);
@@ -214,6 +235,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rules_of_each_kind),
         cmocka_unit_test(test_names_of_the_trust_store),
+        cmocka_unit_test(test_expiry_of_what_servers_are_shown),
         cmocka_unit_test(test_what_servers_are_shown_and_asked),
         cmocka_unit_test(test_mistakes),
         cmocka_unit_test(test_what_expired_since_blocks_nothing),
