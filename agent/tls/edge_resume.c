@@ -29,20 +29,39 @@ static bool bind_sessions(SSL *ssl, const struct edge_resume *what) {
     return SSL_set_session_id_context(ssl, digest, sizeof(digest)) == 1;
 }
 
-static bool sends(const SSL_CLIENT_HELLO *hello, uint16_t extension) {
+static bool find_extension(const SSL_CLIENT_HELLO *hello, uint16_t type, struct span *out) {
     const uint8_t *data = NULL;
     size_t len = 0;
-    return SSL_early_callback_ctx_extension_get(hello, extension, &data, &len) == 1;
+    bool is_sent = SSL_early_callback_ctx_extension_get(hello, type, &data, &len) == 1;
+    *out = span_of(data, len);
+    return is_sent;
+}
+
+// A client that lists TLS 1.3 gets it wherever the name allows it.
+static bool becomes_tls_1_3(const SSL_CLIENT_HELLO *hello, uint16_t max_version) {
+    struct span list;
+    if (max_version < EDGE_TLS_1_3 ||
+        !find_extension(hello, TLSEXT_TYPE_supported_versions, &list)) {
+        return false;
+    }
+    for (size_t i = 1; i + 1 < list.len; i += 2) { // after the list's length
+        if ((list.ptr[i] << 8 | list.ptr[i + 1]) == EDGE_TLS_1_3) {
+            return true;
+        }
+    }
+    return false;
 }
 
 // Not where our own certificate has expired, which a client that resumes would not see; nor in TLS
-// 1.2 without the extended master secret, which binds a session to its handshake (RFC 7627).
+// 1.2 without the extended master secret, which binds a session to its handshake (RFC 7627 section
+// 5.3): such a handshake takes no session, and makes none.
 static bool may_resume(const SSL_CLIENT_HELLO *hello, const struct edge_resume *what) {
     int64_t end = what->certificate != NULL ? what->certificate->not_after
                                             : svid_not_after(identity_svid(what->identity));
+    struct span empty;
     return what->allowed && clock_wall_s() < end &&
-           (sends(hello, TLSEXT_TYPE_extended_master_secret) ||
-            sends(hello, TLSEXT_TYPE_supported_versions));
+           (becomes_tls_1_3(hello, what->max_version) ||
+            find_extension(hello, TLSEXT_TYPE_extended_master_secret, &empty));
 }
 
 bool edge_resume_prepare(const SSL_CLIENT_HELLO *hello, const struct edge_resume *what) {

@@ -17,6 +17,7 @@ struct edge_resume {
     const struct edge_certificate *certificate; // that is presented; NULL: the workload's own
     struct identity *identity;                  // NULL: none, then there is a certificate
     bool by_spiffe;                             // clients are judged by the identity's bundles
+    uint16_t max_version;                       // enum edge_version; for that name
 };
 
 // Ties the sessions of this connection to all of it, or has none. False: memory is short.

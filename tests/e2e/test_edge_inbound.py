@@ -313,6 +313,26 @@ def test_resumption(loopback, pki, web, version):
     assert not reused(edge, session, *own) and len(web.seen) == num_seen + 1  # a full handshake
 
 
+@pytest.mark.parametrize("binds, resumes", [(True, True), (False, False)])
+def test_no_session_without_extended_master_secret(loopback, pki, web, binds, resumes):
+    """RFC 7627 section 5.3: also of a client that would speak TLS 1.3 where the port does not."""
+    edge = edge_for(loopback, pki, web, clientAuth="none", resumption=True, maxVersion="1.2")
+    context = ssl.create_default_context(cafile=str(pki.certificate("ca")))
+    if not binds:
+        context.options |= 1  # SSL_OP_NO_EXTENDED_MASTER_SECRET, which Python has no name for
+
+    def connect(session=None):
+        with context.wrap_socket(edge.connect(), server_hostname="localhost",
+                                 session=session) as tls:
+            tls.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            assert tls.recv(100).startswith(b"HTTP/1.1 200") and tls.version() == "TLSv1.2"
+            return tls.session, tls.session_reused
+
+    session, _ = connect()
+    assert session.has_ticket is resumes
+    assert connect(session)[1] is resumes
+
+
 def test_alpn(loopback, pki, web):
     def agreed(*offer):
         done = run("openssl", "s_client", "-connect", f"127.0.0.1:{edge.port}", "-alpn", *offer,
