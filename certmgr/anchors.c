@@ -1,6 +1,7 @@
 #include "certmgr/anchors.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include <openssl/err.h>
 #include <openssl/pool.h>
@@ -16,6 +17,7 @@ struct anchor {
     X509 *cert;
     char *name;
     int64_t not_after;
+    CRYPTO_BUFFER *issues; // the name that certificates of clients have as issuer
 };
 
 struct anchors {
@@ -39,6 +41,7 @@ void anchors_free(struct anchors *anchors) {
     }
     for (size_t i = 0; i < anchors->num; i++) {
         X509_free(anchors->items[i].cert);
+        CRYPTO_BUFFER_free(anchors->items[i].issues);
         free(anchors->items[i].name);
     }
     X509_STORE_free(anchors->store);
@@ -52,6 +55,15 @@ bool anchors_contain(const struct anchors *anchors, const X509 *cert) {
         }
     }
     return false;
+}
+
+// Of one that is no CA the issuer: that is what its own client looks for.
+static CRYPTO_BUFFER *issuer_of_clients(const X509 *cert, bool is_ca) {
+    uint8_t *der = NULL;
+    int len = i2d_X509_NAME(is_ca ? X509_get_subject_name(cert) : X509_get_issuer_name(cert), &der);
+    CRYPTO_BUFFER *name = len <= 0 ? NULL : CRYPTO_BUFFER_new(der, (size_t)len, NULL);
+    OPENSSL_free(der);
+    return name;
 }
 
 static bool add_one(struct anchors *anchors, struct span der, const char *name, struct err *err) {
@@ -71,13 +83,16 @@ static bool add_one(struct anchors *anchors, struct span der, const char *name, 
         return ERR_SET(err, ERR_INPUT, "invalid_certificate: a list holds at most %d certificates",
                        ANCHORS_MAX);
     }
+    bool is_ca = X509_check_ca(cert) != 0;
     slot->name = strdup(name);
-    if (slot->name == NULL || !X509_STORE_add_cert(anchors->store, cert)) {
+    slot->issues = issuer_of_clients(cert, is_ca);
+    if (slot->name == NULL || slot->issues == NULL || !X509_STORE_add_cert(anchors->store, cert)) {
         free(take(&slot->name));
+        CRYPTO_BUFFER_free(take(&slot->issues));
         ERR_clear_error();
         return ERR_NO_MEMORY(err, "reading certificates");
     }
-    anchors->has_leaf |= X509_check_ca(cert) == 0;
+    anchors->has_leaf |= !is_ca;
     slot->cert = take(&cert);
     anchors->num++;
     return true;
@@ -132,6 +147,33 @@ bool anchors_has_leaf(const struct anchors *anchors) {
 
 X509_STORE *anchors_store(const struct anchors *anchors) {
     return anchors->store;
+}
+
+static bool holds_name(const STACK_OF(CRYPTO_BUFFER) * names, const CRYPTO_BUFFER *name) {
+    size_t len = CRYPTO_BUFFER_len(name);
+    for (size_t i = 0; i < sk_CRYPTO_BUFFER_num(names); i++) {
+        const CRYPTO_BUFFER *other = sk_CRYPTO_BUFFER_value(names, i);
+        if (CRYPTO_BUFFER_len(other) == len &&
+            memcmp(CRYPTO_BUFFER_data(other), CRYPTO_BUFFER_data(name), len) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool anchors_add_issuers(const struct anchors *anchors, STACK_OF(CRYPTO_BUFFER) * names) {
+    for (size_t i = 0; i < anchors_num(anchors); i++) {
+        CRYPTO_BUFFER *name = anchors->items[i].issues;
+        if (holds_name(names, name)) {
+            continue;
+        }
+        if (sk_CRYPTO_BUFFER_push(names, name) == 0) {
+            ERR_clear_error();
+            return false;
+        }
+        CRYPTO_BUFFER_up_ref(name);
+    }
+    return true;
 }
 
 struct anchor_view anchors_view(const struct anchors *anchors, size_t index) {

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include <openssl/base.h>
+#include <openssl/pool.h>
 
 #include "base/err.h"
 #include "base/own.h"
@@ -36,6 +37,11 @@ bool anchors_has_leaf(const struct anchors *anchors);     // one that is no CA
 X509_STORE *anchors_store(const struct anchors *anchors); // borrowed
 // By value: `cert` itself is listed.
 bool anchors_contain(const struct anchors *anchors, const X509 *cert);
+
+// Appends who has issued the certificates that the list takes, as DER names, each once and with a
+// reference of the caller's: a CA's subject, a client's own certificate's issuer. `anchors` may be
+// NULL. False when memory is short.
+bool anchors_add_issuers(const struct anchors *anchors, STACK_OF(CRYPTO_BUFFER) * names) MUST_USE;
 
 struct anchor_view {
     const char *name; // where it came from

@@ -82,6 +82,41 @@ static void set_up(SSL_CTX *ctx, struct edge_server *server) {
     SSL_CTX_set_select_certificate_cb(ctx, edge_session_on_client_hello);
 }
 
+// Whose certificates the lists take, so that a client with several finds the one. What is too long
+// is not named at all: an empty list says "any" (RFC 8446 section 4.2.4), half of one would lie.
+static STACK_OF(CRYPTO_BUFFER) * issuers_of(const struct edge_rules *rules) {
+    STACK_OF(CRYPTO_BUFFER) *issuers = sk_CRYPTO_BUFFER_new_null();
+    if (issuers == NULL || !anchors_add_issuers(rules->clients, issuers) ||
+        !anchors_add_issuers(rules->peers, issuers)) {
+        sk_CRYPTO_BUFFER_pop_free(issuers, CRYPTO_BUFFER_free);
+        return NULL;
+    }
+    size_t len = 0;
+    for (size_t i = 0; i < sk_CRYPTO_BUFFER_num(issuers); i++) {
+        len += CRYPTO_BUFFER_len(sk_CRYPTO_BUFFER_value(issuers, i));
+    }
+    while (len > EDGE_ISSUERS_MAX && sk_CRYPTO_BUFFER_num(issuers) > 0) {
+        CRYPTO_BUFFER_free(sk_CRYPTO_BUFFER_pop(issuers));
+    }
+    return issuers;
+}
+
+static bool name_issuers(struct edge_server *server) {
+    STACK_OF(CRYPTO_BUFFER) *issuers = issuers_of(&server->rules);
+    bool ok = issuers != NULL;
+    if (ok) {
+        SSL_CTX_set0_client_CAs(server->ssl, issuers);
+    }
+    for (size_t i = 0; ok && i < server->num_certificates; i++) {
+        struct edge_certificate *cert = &server->certificates[i];
+        if (cert->own_clients != NULL) {
+            cert->issuers = issuers_of(&cert->rules);
+            ok = cert->issuers != NULL;
+        }
+    }
+    return ok;
+}
+
 bool edge_server_finish(struct edge_server *server, const char *ciphers, struct err *err) {
     ERR_clear_error();
     SSL_CTX *ctx = server->ssl = SSL_CTX_new(TLS_with_buffers_method());
@@ -90,6 +125,10 @@ bool edge_server_finish(struct edge_server *server, const char *ciphers, struct 
         return ERR_NO_MEMORY(err, "preparing TLS");
     }
     set_up(ctx, server);
+    if (!name_issuers(server)) {
+        ERR_clear_error();
+        return ERR_NO_MEMORY(err, "preparing TLS");
+    }
     if (!SSL_CTX_set_strict_cipher_list(ctx, ciphers == NULL ? ciphers_12 : ciphers)) {
         struct tls_error why;
         tls_error_take(&why, false);
@@ -110,6 +149,7 @@ void edge_certificate_fini(struct edge_certificate *cert) {
     EVP_PKEY_free(cert->key);
     buf_fini(&cert->staple);
     anchors_free(cert->own_clients);
+    sk_CRYPTO_BUFFER_pop_free(cert->issuers, CRYPTO_BUFFER_free);
 }
 
 void edge_server_fini(struct edge_server *server) {

@@ -19,6 +19,8 @@
 #include "certmgr/subject_rule.h"
 
 #define EDGE_SESSION_LIFETIME_S 3600 // from the full handshake on
+// Of issuers that are named to clients: BoringSSL's take 16 KiB of CertificateRequest.
+#define EDGE_ISSUERS_MAX (8 * 1024)
 
 enum edge_auth { EDGE_AUTH_NONE, EDGE_AUTH_OPTIONAL, EDGE_AUTH_REQUIRED };
 
@@ -55,6 +57,7 @@ struct edge_certificate {
     int64_t staple_from, staple_until;
     struct anchors *own_clients; // owned; NULL: the port's
     struct edge_rules rules;
+    STACK_OF(CRYPTO_BUFFER) * issuers; // owned; named to clients; by edge_server_finish; as above
 };
 
 void edge_certificate_fini(struct edge_certificate *cert);

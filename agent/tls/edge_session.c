@@ -227,12 +227,27 @@ static bool use_certificate(SSL *ssl, const struct edge_session *session,
     return SSL_set_chain_and_key(ssl, chain, num, svid_key(svid), NULL);
 }
 
+// The port's are the context's.
+static bool name_issuers(SSL *ssl, const struct edge_certificate *cert) {
+    if (cert == NULL || cert->issuers == NULL) {
+        return true;
+    }
+    STACK_OF(CRYPTO_BUFFER) *issuers = sk_CRYPTO_BUFFER_dup(cert->issuers);
+    for (size_t i = 0; issuers != NULL && i < sk_CRYPTO_BUFFER_num(issuers); i++) {
+        CRYPTO_BUFFER_up_ref(sk_CRYPTO_BUFFER_value(issuers, i));
+    }
+    if (issuers != NULL) {
+        SSL_set0_client_CAs(ssl, issuers);
+    }
+    return issuers != NULL;
+}
+
 static bool apply(SSL *ssl, const struct edge_session *session,
                   const struct edge_certificate *cert) {
     const struct edge_rules *rules = session->rules;
     SSL_set_custom_verify(ssl, verify_mode(rules), verify);
     return SSL_set_min_proto_version(ssl, rules->min_version) &&
-           SSL_set_max_proto_version(ssl, rules->max_version) &&
+           SSL_set_max_proto_version(ssl, rules->max_version) && name_issuers(ssl, cert) &&
            use_certificate(ssl, session, cert);
 }
 
@@ -276,6 +291,7 @@ enum ssl_select_cert_result_t edge_session_on_client_hello(const SSL_CLIENT_HELL
         .certificate = cert,
         .identity = session->identity,
         .by_spiffe = session->rules->by_spiffe,
+        .max_version = session->rules->max_version,
     };
     if (!ok || !apply(hello->ssl, session, cert) || !edge_resume_prepare(hello, &resume)) {
         ERR_clear_error();

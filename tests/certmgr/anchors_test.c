@@ -6,6 +6,9 @@
 
 #include <cmocka.h>
 
+#include <openssl/mem.h>
+#include <openssl/x509.h>
+
 #include "base/buf.h"
 #include "certmgr/pem.h"
 #include "tests/testing/pki.h"
@@ -53,10 +56,52 @@ static void test_expiry(void **state) {
     assert_true(anchors_check_expiry(anchors, anchors, PKI_NOW, &err)); // it was there before
 }
 
+static struct span name_of(const STACK_OF(CRYPTO_BUFFER) * names, size_t i) {
+    const CRYPTO_BUFFER *name = sk_CRYPTO_BUFFER_value(names, i);
+    return span_of(CRYPTO_BUFFER_data(name), CRYPTO_BUFFER_len(name));
+}
+
+static bool is_name(struct span der, const X509_NAME *name) {
+    uint8_t *own = NULL;
+    int len = i2d_X509_NAME((X509_NAME *)name, &own);
+    bool same = len > 0 && (size_t)len == der.len && memcmp(own, der.ptr, der.len) == 0;
+    OPENSSL_free(own);
+    return same;
+}
+
+// What a client's own certificate is issued by; a CA's own name; two of one name are one.
+static void test_issuers(void **state) {
+    (void)state;
+    struct err err = {0};
+    OWNED(pki_free) struct pki_cert *ca = pki_ca();
+    OWNED(pki_free)
+    struct pki_cert *sub = pki_issue(ca, &(struct pki_options){.ca = true, .common_name = "sub"});
+    OWNED(pki_free)
+    struct pki_cert *renewed =
+        pki_issue(ca, &(struct pki_options){.ca = true, .common_name = "sub"});
+    OWNED(pki_free)
+    struct pki_cert *leaf = pki_issue(ca, &(struct pki_options){.common_name = "client"});
+    OWNED(anchors_free) struct anchors *anchors = anchors_new();
+    STACK_OF(CRYPTO_BUFFER) *names = sk_CRYPTO_BUFFER_new_null();
+    assert_non_null(names);
+    assert_true(anchors_add_issuers(NULL, names));
+    assert_true(anchors_add(anchors, pki_der(sub), "sub", &err));
+    assert_true(anchors_add(anchors, pki_der(renewed), "renewed", &err));
+    assert_true(anchors_add(anchors, pki_der(leaf), "leaf", &err));
+    assert_true(anchors_add_issuers(anchors, names));
+    assert_int_equal(sk_CRYPTO_BUFFER_num(names), 2);
+    assert_true(is_name(name_of(names, 0), X509_get_subject_name(pki_x509(sub))));
+    assert_true(is_name(name_of(names, 1), X509_get_subject_name(pki_x509(ca))));
+    assert_true(anchors_add_issuers(anchors, names)); // all are there
+    assert_int_equal(sk_CRYPTO_BUFFER_num(names), 2);
+    sk_CRYPTO_BUFFER_pop_free(names, CRYPTO_BUFFER_free);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_taken),
         cmocka_unit_test(test_expiry),
+        cmocka_unit_test(test_issuers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

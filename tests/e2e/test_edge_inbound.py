@@ -142,6 +142,79 @@ def test_pinned_leaf_and_intermediate(loopback, pki, web):
     assert edge.curl(client="client")[0] == 56
 
 
+def asked_for(edge, version):
+    """The CAs that openssl s_client was asked for a certificate of, in their order."""
+    done = run("openssl", "s_client", "-connect", f"127.0.0.1:{edge.port}", "-nameopt", "RFC2253",
+               "-servername", "localhost", version, input="")
+    _, found, rest = done.stdout.partition("Acceptable client certificate CA names\n")
+    return [line for line in rest.splitlines()[:4] if line.startswith("CN=")] if found else []
+
+
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+def test_the_question_names_its_cas(loopback, pki, web, version):
+    def subject(name):
+        return run("openssl", "x509", "-noout", "-subject", "-nameopt", "RFC2253", "-in",
+                   pki.certificate(name)).stdout.strip().removeprefix("subject=")
+
+    edge = edge_for(loopback, pki, web, clientCerts=files(pki, "ca2", "ca"))
+    assert asked_for(edge, version) == [subject("ca2"), subject("ca")]
+    edge.reload({"certificates": [pem(pki, "server")], "clientCerts": files(pki, "client")})
+    assert asked_for(edge, version) == [subject("ca")]  # the issuer of the pinned one
+    edge.reload({"certificates": [{**pem(pki, "server"), "clientCerts": files(pki, "ca2")}],
+                 "clientCerts": files(pki, "ca")})
+    assert asked_for(edge, version) == [subject("ca2")]
+    edge.reload({"certificates": [pem(pki, "server")], "clientAuth": "none"})
+    assert asked_for(edge, version) == []
+
+
+# Java's own choice among the certificates of one store is by the names that the server sends.
+_TWO_CERTIFICATES = """
+import java.io.*;
+import java.security.KeyStore;
+import javax.net.ssl.*;
+
+class Two {
+    public static void main(String[] argv) throws Exception {
+        KeyStore store = KeyStore.getInstance(new File(argv[0]), "changeit".toCharArray());
+        KeyManagerFactory keys = KeyManagerFactory.getInstance("SunX509");
+        keys.init(store, "changeit".toCharArray());
+        TrustManagerFactory trust = TrustManagerFactory.getInstance("PKIX");
+        trust.init(KeyStore.getInstance(new File(argv[1]), "changeit".toCharArray()));
+        SSLContext context = SSLContext.getInstance("TLS");
+        context.init(keys.getKeyManagers(), trust.getTrustManagers(), null);
+        try (SSLSocket socket = (SSLSocket) context.getSocketFactory().createSocket(
+                "127.0.0.1", Integer.parseInt(argv[2]))) {
+            socket.setEnabledProtocols(new String[] {argv[3]});
+            socket.getOutputStream().write("GET / HTTP/1.0\\r\\n\\r\\n".getBytes());
+            System.out.println(new BufferedReader(
+                new InputStreamReader(socket.getInputStream())).readLine());
+        }
+    }
+}
+"""
+
+
+def test_a_client_with_two_certificates(loopback, pki, web):
+    """Of a store with two it shows the one that the list takes, whichever that is."""
+    program = loopback.write("Two.java", _TWO_CERTIFICATES)
+    both, roots = loopback.path("both.p12"), loopback.path("roots.p12")
+    for name in ("client", "client2"):
+        one = loopback.path(f"{name}.p12")
+        run("openssl", "pkcs12", "-export", "-in", pki.certificate(name), "-inkey", pki.key(name),
+            "-name", name, "-out", one, "-passout", "pass:changeit").check_returncode()
+        run("keytool", "-importkeystore", "-srckeystore", one, "-srcstorepass", "changeit",
+            "-destkeystore", both, "-deststoretype", "pkcs12",
+            "-deststorepass", "changeit").check_returncode()
+    run("keytool", "-importcert", "-noprompt", "-alias", "ca", "-file", pki.certificate("ca"),
+        "-keystore", roots, "-storetype", "pkcs12", "-storepass", "changeit").check_returncode()
+    edge = edge_for(loopback, pki, web, clientCerts=files(pki, "ca2"))
+    for version in ("TLSv1.2", "TLSv1.3"):
+        for ca in ("ca2", "ca"):
+            edge.reload({"certificates": [pem(pki, "server")], "clientCerts": files(pki, ca)})
+            done = run("java", program, both, roots, edge.port, version)
+            assert done.stdout.startswith("HTTP/1.1 200"), done.stdout + done.stderr
+
+
 def test_client_depth(loopback, pki, web):
     """One intermediate by default, none when it says 0."""
     chain = loopback.write("chain.crt", pki.certificate("ci").read_text() +

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -291,6 +292,75 @@ static void test_stapled_while_current(void **state) {
     }
 }
 
+// How many issuers and how many bytes of names the server's question had.
+struct asked {
+    size_t num, len;
+};
+
+static int note_issuers(SSL *ssl, void *arg) {
+    struct asked *asked = arg;
+    const STACK_OF(CRYPTO_BUFFER) *names = SSL_get0_server_requested_CAs(ssl);
+    *asked = (struct asked){.num = names == NULL ? 0 : sk_CRYPTO_BUFFER_num(names)};
+    for (size_t i = 0; i < asked->num; i++) {
+        asked->len += CRYPTO_BUFFER_len(sk_CRYPTO_BUFFER_value(names, i));
+    }
+    return 1;
+}
+
+static struct asked ask(const struct edge_server *server, const char *name, uint16_t version) {
+    struct raw_peer raw;
+    raw_peer_init(&raw, &(struct raw_options){.server_name = name, .max_version = version});
+    struct asked asked = {.num = SIZE_MAX};
+    SSL_set_cert_cb(raw.ssl, note_issuers, &asked);
+    struct tls_pair pair = {.chunk = SIZE_MAX, .random = 1};
+    struct edge_session *session = NULL;
+    pair.server.handshake = TLS_AGAIN;
+    pair.server.stream = edge_session_accept(server, NULL, &session);
+    assert_non_null(pair.server.stream);
+    (void)raw_peer_handshake(&raw, &pair, &pair.server);
+    raw_peer_fini(&raw);
+    tls_pair_fini(&pair);
+    return asked;
+}
+
+static void add_named_ca(struct anchors *anchors, int number) {
+    char name[65];
+    snprintf(name, sizeof(name), "%064d", number);
+    OWNED(pki_free)
+    struct pki_cert *ca = pki_issue(NULL, &(struct pki_options){.ca = true, .common_name = name});
+    assert_true(anchors_add(anchors, pki_der(ca), "many", NULL));
+}
+
+// The port's list, a name's own list instead of it, and a list that is too long to be said.
+static void test_issuers_are_named(void **state) {
+    struct world *w = *state;
+    struct edge_server server;
+    make_server(w, &server, false);
+    SSL_CTX_free(server.ssl);
+    struct anchors *own = server.certificates[0].own_clients = anchors_new();
+    assert_non_null(own);
+    add_named_ca(own, 0);
+    add_named_ca(own, 1);
+    server.certificates[0].rules.clients = own;
+    assert_true(edge_server_finish(&server, NULL, NULL));
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(ask(&w->server, "a", VERSIONS[i]).num, 1);
+        struct asked asked = ask(&server, "a", VERSIONS[i]);
+        assert_int_equal(asked.num, 2);
+        assert_true(asked.len > 2 * 64);
+    }
+    SSL_CTX_free(server.ssl);
+    sk_CRYPTO_BUFFER_pop_free(server.certificates[0].issuers, CRYPTO_BUFFER_free);
+    for (int number = 2; number < EDGE_ISSUERS_MAX / 64; number++) {
+        add_named_ca(own, number);
+    }
+    assert_true(edge_server_finish(&server, NULL, NULL));
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(ask(&server, "a", VERSIONS[i]).num, 0);
+    }
+    edge_server_fini(&server);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_resumes_and_knows_the_client, set_up, tear_down),
@@ -301,6 +371,7 @@ int main(void) {
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_no_tickets_unless_said, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_stapled_while_current, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_issuers_are_named, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
