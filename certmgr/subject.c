@@ -68,6 +68,21 @@ static bool has_entry(const X509 *cert, int nid, const char *text) {
     return false;
 }
 
+void subject_common_name(const X509 *cert, char *out, size_t cap) {
+    unsigned char *utf8 OWNED(OPENSSL_free) = NULL;
+    int first = next_entry(cert, NID_commonName, -1);
+    out[0] = '\0';
+    if (first < 0 || next_entry(cert, NID_commonName, first) >= 0) {
+        return;
+    }
+    int len = ASN1_STRING_to_UTF8(&utf8, entry_at(cert, first));
+    ERR_clear_error();
+    if (len > 0 && (size_t)len < cap && memchr(utf8, '\0', (size_t)len) == NULL) {
+        memcpy(out, utf8, (size_t)len);
+        out[len] = '\0';
+    }
+}
+
 static bool is_one_of(const ASN1_STRING *string, const struct subject_rule *rule) {
     for (size_t i = 0; i < rule->num_ou; i++) {
         if (string_is(string, rule->ou[i])) {

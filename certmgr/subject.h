@@ -16,6 +16,9 @@
 // RFC 2253: last RDN first, escaped. Cut when longer; "" when it cannot be rendered.
 void subject_format(const X509 *cert, char *out, size_t cap);
 
+// The CN as UTF-8. "" when there is none, or several, or one that does not fit or holds a NUL.
+void subject_common_name(const X509 *cert, char *out, size_t cap);
+
 // CN, O, L, ST and C equal or absent on both sides, one value each; the sets of OUs equal. Other
 // types are not looked at. Several CNs never match.
 bool subject_matches(const X509 *cert, const struct subject_rule *rule);

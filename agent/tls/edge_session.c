@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include <openssl/err.h>
-#include <openssl/nid.h>
 #include <openssl/x509.h>
 
 #include "agent/tls/edge_resume.h"
@@ -48,8 +47,7 @@ static void read_facts(struct edge_client *client, CRYPTO_BUFFER *leaf) {
         return;
     }
     subject_format(cert, client->subject, sizeof(client->subject));
-    (void)X509_NAME_get_text_by_NID(X509_get_subject_name(cert), NID_commonName,
-                                    client->common_name, sizeof(client->common_name));
+    subject_common_name(cert, client->common_name, sizeof(client->common_name));
     if (!x509_der_serial(cert, client->peer.serial, sizeof(client->peer.serial)) ||
         !x509_der_not_after(cert, &client->peer.not_after)) {
         client->peer.serial[0] = '\0';

@@ -18,10 +18,10 @@
 struct edge_client {
     bool is_presented; // there was a certificate
     bool is_verified;
-    enum verify_result result;      // VERIFY_OK also where none was presented
-    char subject[SUBJECT_TEXT_MAX]; // RFC 2253
-    char common_name[SUBJECT_TEXT_MAX];
-    struct peer peer; // id: of a workload identity; serial and not_after always
+    enum verify_result result;          // VERIFY_OK also where none was presented
+    char subject[SUBJECT_TEXT_MAX];     // RFC 2253
+    char common_name[SUBJECT_TEXT_MAX]; // "" where it would be ambiguous
+    struct peer peer;                   // id: of a workload identity; serial and not_after always
 };
 
 struct edge_session;

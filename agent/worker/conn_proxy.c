@@ -1,6 +1,7 @@
 // The PROXY protocol on inbound connections: taken from a load balancer in front, and given to the
 // application behind.
 #include <stdlib.h>
+#include <string.h>
 
 #include "agent/net/proxy_v2.h"
 #include "agent/net/socket.h"
@@ -83,7 +84,8 @@ enum conn_state conn_step_proxy(struct conn *conn) {
 
 // --- to the application
 
-static void describe_tls(const struct conn *conn, struct proxy_v2_tls *out) {
+// False when the subject does not fit: a part of it would be somebody else's.
+static bool describe_tls(const struct conn *conn, struct proxy_v2_tls *out) {
     const struct tls_stream *stream = conn->near_leg.tls.link.stream;
     const struct edge_client *client = edge_session_client(conn->session);
     const char *name = edge_session_server_name(conn->session);
@@ -95,7 +97,9 @@ static void describe_tls(const struct conn *conn, struct proxy_v2_tls *out) {
         bool workload = client->peer.id.len > 0;
         out->common_name = client->common_name;
         out->identity = workload ? client->peer.id.text : client->subject;
+        return workload || strlen(client->subject) < sizeof(client->subject) - 1;
     }
+    return true;
 }
 
 bool conn_greet_application(struct conn *conn, int fd) {
@@ -109,7 +113,9 @@ bool conn_greet_application(struct conn *conn, int fd) {
     const struct tunnel *tunnel = conn_tunnel(conn);
     bool has_tls = tells_client && (conn->session != NULL || tunnel != NULL);
     if (conn->session != NULL) {
-        describe_tls(conn, &tls);
+        if (!describe_tls(conn, &tls) && has_tls) {
+            return false;
+        }
     } else if (tunnel != NULL && tunnel_peer(tunnel) != NULL) {
         const char *id = tunnel_peer(tunnel)->id.text;
         tls = (struct proxy_v2_tls){.version = tls_stream_version(tunnel->link.stream),

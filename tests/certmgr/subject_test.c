@@ -45,6 +45,33 @@ static void test_format(void **state) {
     X509_free(cert);
 }
 
+static void expect_common_name(const struct part *parts, size_t cap, const char *expected) {
+    X509 *cert = subject_of(parts);
+    char text[SUBJECT_TEXT_MAX] = "before";
+    subject_common_name(cert, text, cap);
+    assert_string_equal(text, expected);
+    X509_free(cert);
+}
+
+// What an application is told is what was signed, or nothing.
+static void test_common_name(void **state) {
+    (void)state;
+    static const struct part none[] = {{"O", "Acme"}, {NULL, NULL}};
+    static const struct part two[] = {{"CN", "svc-a"}, {"CN", "root"}, {NULL, NULL}};
+    expect_common_name(FULL, SUBJECT_TEXT_MAX, "svc-a");
+    expect_common_name(FULL, 6, "svc-a");
+    expect_common_name(FULL, 5, ""); // not a part of it
+    expect_common_name(none, SUBJECT_TEXT_MAX, "");
+    expect_common_name(two, SUBJECT_TEXT_MAX, "");
+    X509 *cert = X509_new();
+    char text[SUBJECT_TEXT_MAX] = "before";
+    assert_true(X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_UTF8,
+                                           (const uint8_t *)"root\0.svc-a", 11, -1, 0));
+    subject_common_name(cert, text, sizeof(text));
+    assert_string_equal(text, "");
+    X509_free(cert);
+}
+
 static void test_full_subject(void **state) {
     (void)state;
     char *ous[] = {"sre", "eng"};
@@ -89,6 +116,7 @@ static void test_name(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_format),
+        cmocka_unit_test(test_common_name),
         cmocka_unit_test(test_full_subject),
         cmocka_unit_test(test_name),
     };
