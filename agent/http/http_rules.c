@@ -112,8 +112,11 @@ static bool copy_methods(struct rule *out, const struct http_rule *rule, size_t 
 
 // A path that no normalised path can equal would be a rule that never matches, in silence.
 static bool is_normal(const char *path) {
-    return path[0] == '/' && strpbrk(path, "?#%\\") == NULL && strstr(path, "//") == NULL &&
-           strstr(path, "/./") == NULL && strstr(path, "/../") == NULL;
+    const char *last = strrchr(path, '/');
+    bool ends_in_dots = last != NULL && (strcmp(last, "/.") == 0 || strcmp(last, "/..") == 0);
+    return !ends_in_dots && path[0] == '/' && strpbrk(path, "?#%\\") == NULL &&
+           strstr(path, "//") == NULL && strstr(path, "/./") == NULL &&
+           strstr(path, "/../") == NULL;
 }
 
 static bool copy_paths(struct rule *out, const struct http_rule *rule, size_t index,

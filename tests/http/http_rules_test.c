@@ -100,12 +100,16 @@ static void refused(const struct http_rule *rule, const char *word) {
 static void test_mistakes(void **state) {
     (void)state;
     const struct http_path_rule dots = {.path = "/a/../b"};
+    const struct http_path_rule dots_last = {.path = "/a/.."};
+    const struct http_path_rule dot_last = {.path = "/."};
     const struct http_path_rule encoded = {.path = "/a%20b"};
     refused(&(struct http_rule){.hosts = TEXTS("a b"), .num_hosts = 1}, "a b");
     refused(&(struct http_rule){.hosts = TEXTS("*a"), .num_hosts = 1}, "*a");
     refused(&(struct http_rule){.methods = TEXTS("GET,POST"), .num_methods = 1}, "GET,POST");
     refused(&(struct http_rule){.path_prefix = "v1"}, "v1");
     refused(&(struct http_rule){.paths = &dots, .num_paths = 1}, "/a/../b");
+    refused(&(struct http_rule){.paths = &dots_last, .num_paths = 1}, "/a/..");
+    refused(&(struct http_rule){.paths = &dot_last, .num_paths = 1}, "/.");
     refused(&(struct http_rule){.paths = &encoded, .num_paths = 1}, "/a%20b");
 }
 
