@@ -86,10 +86,16 @@ static void drained(struct http_back *back UNUSED, struct http_exchange *ex) {
 
 // ---- answers: what the session tells ------------------------------------------------------------
 
+// What has no body may still end in a frame of its own; nghttp2 takes no bytes in it. Chunks there
+// would be read as the beginning of the next answer.
+static bool is_bodiless(const struct http_exchange *ex, bool ended) {
+    return ended || ex->is_head || ex->status == 204 || ex->status == 304;
+}
+
 static void frame(struct http_exchange *ex, bool ended) {
     struct span length = http_fields_get(&ex->response, "content-length");
     ex->response_body.kind = HTTP_BODY_CHUNKED;
-    if (ended) {
+    if (is_bodiless(ex, ended)) {
         ex->response_body.kind = HTTP_BODY_NONE;
     } else if (http_chars_decimal(length, &ex->response_body.length)) {
         ex->response_body.kind = HTTP_BODY_LENGTH; // nghttp2 holds the application to it
@@ -123,7 +129,8 @@ static void on_head(void *arg UNUSED, struct http2_stream *stream, struct http_f
     *fields = (struct http_fields){.num = 0};
     bool good = http_chars_decimal(http_fields_get(&ex->response, ":status"), &status) &&
                 status >= 100 && status <= 999 && status != 101;
-    if (!good || http2_stream_head_was_too_large(stream) || ex->num_interim >= HTTP_INTERIM_MAX) {
+    if (!good || http2_stream_fields_were_too_large(stream) ||
+        ex->num_interim >= HTTP_INTERIM_MAX) {
         http2_stream_reset(stream, HTTP2_PROTOCOL_ERROR);
         fail(ex, 502, HTTP_REASON_APP_ANSWER, "the head of the application's answer is not right");
         return;
@@ -152,7 +159,11 @@ static void on_data(void *arg UNUSED, struct http2_stream *stream, struct span b
 
 static void on_end(void *arg UNUSED, struct http2_stream *stream, struct http_fields *trailers) {
     struct http_exchange *ex = http2_stream_arg(stream);
-    if (ex != NULL) {
+    if (ex != NULL && http2_stream_fields_were_too_large(stream)) {
+        http2_stream_reset(stream, HTTP2_ENHANCE_YOUR_CALM);
+        fail(ex, 502, HTTP_REASON_APP_ANSWER,
+             "the trailers of the application's answer are too large");
+    } else if (ex != NULL) {
         complete(ex, trailers);
     }
 }

@@ -20,6 +20,7 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
             return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
         }
         stream->id = frame->hd.stream_id;
+        session->reading = stream; // one at a time: nothing may come between (RFC 9113 section 4.3)
         nghttp2_session_set_stream_user_data(ng, stream->id, stream);
     }
     if (stream != NULL) {
@@ -55,6 +56,7 @@ static bool is_interim(const struct http_fields *fields) {
 static void tell_head(struct http2_stream *stream, bool end) {
     struct http2_session *session = stream->session;
     stream->had_head = session->server || !is_interim(&stream->fields);
+    session->reading = NULL;
     session->on->head(session->arg, stream, &stream->fields, end);
 }
 

@@ -84,22 +84,36 @@ static const struct http_front_ops OPS = {
 
 // ---- requests: what the session tells -----------------------------------------------------------
 
-// One Cookie field, which HTTP/2 may have split (RFC 9113 section 8.2.3).
+static bool add_whole(struct http_fields *to, const struct http_fields *from, size_t i) {
+    return http_fields_add(to, http_fields_name(from, i), http_fields_value(from, i)) ==
+           HTTP_FIELDS_OK;
+}
+
+// One Cookie field, which HTTP/2 may have split (RFC 9113 section 8.2.3): into fields of their own,
+// since what is removed keeps its room.
 static bool join_cookies(struct http_fields *fields) {
     if (http_fields_count(fields, "cookie") < 2) {
         return true;
     }
+    struct http_fields whole = {.num = 0};
     struct buf all = {0};
     bool good = true;
     for (size_t i = 0; good && i < fields->num; i++) {
-        if (http_chars_equal_nocase(http_fields_name(fields, i), "cookie")) {
-            struct span value = http_fields_value(fields, i);
+        struct span value = http_fields_value(fields, i);
+        if (!http_chars_equal_nocase(http_fields_name(fields, i), "cookie")) {
+            good = add_whole(&whole, fields, i);
+        } else {
             good = (all.len == 0 || buf_append_text(&all, "; ")) &&
                    buf_append(&all, value.ptr, value.len);
         }
     }
-    good = good && http_fields_set(fields, "cookie", buf_span(&all)) == HTTP_FIELDS_OK;
+    good =
+        good && http_fields_add(&whole, span_of_text("cookie"), buf_span(&all)) == HTTP_FIELDS_OK;
     buf_fini(&all);
+    http_fields_fini(good ? fields : &whole);
+    if (good) {
+        *fields = whole;
+    }
     return good;
 }
 
@@ -172,7 +186,7 @@ static void begin(struct http2_stream *stream, struct http_exchange *ex, bool en
     why = why == NULL ? settle_host(&ex->request) : why;
     why = why == NULL ? frame(ex, ended) : why;
     ex->request_done = ended;
-    if (http2_stream_head_was_too_large(stream)) {
+    if (http2_stream_fields_were_too_large(stream)) {
         http_exchange_answer(ex, 431, HTTP_REASON_TOO_LARGE, "the headers are too large");
     } else if (why != NULL) {
         http_exchange_answer(ex, 400, HTTP_REASON_MALFORMED, why);
@@ -208,9 +222,23 @@ static void on_data(void *arg UNUSED, struct http2_stream *stream, struct span b
     }
 }
 
+// The application must not take a part for the whole: it loses the request, and the client hears
+// that the stream was at fault.
+static void refuse_trailers(struct http_exchange *ex) {
+    struct http_edge *edge = ex->edge;
+    edge->env->refused(edge->arg, HTTP_REASON_TOO_LARGE, 431,
+                       "the request's trailers are too large");
+    http2_stream_reset(stream_of(ex), HTTP2_ENHANCE_YOUR_CALM);
+    forget(ex);
+}
+
 static void on_end(void *arg UNUSED, struct http2_stream *stream, struct http_fields *trailers) {
     struct http_exchange *ex = http2_stream_arg(stream);
     if (ex == NULL || ex->back == NULL) {
+        return;
+    }
+    if (http2_stream_fields_were_too_large(stream)) {
+        refuse_trailers(ex);
         return;
     }
     http_clean_trailers(trailers);
@@ -295,8 +323,13 @@ void http2_front_fill(struct http2_front *front) {
                      (edge->client_ended && http2_session_num_streams(front->session) == 0);
 }
 
+// Streams whose answer is complete and only waits for the client are no requests under way.
 bool http2_front_is_idle(const struct http2_front *front) {
-    return front->edge->finished || http2_session_num_streams(front->session) == 0;
+    return front->edge->finished || http2_session_with_arg(front->session) == NULL;
+}
+
+bool http2_front_is_reading_head(const struct http2_front *front) {
+    return !front->edge->finished && http2_session_is_reading_head(front->session);
 }
 
 void http2_front_drain(struct http2_front *front) {

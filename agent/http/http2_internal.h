@@ -34,6 +34,7 @@ struct http2_session {
     void *arg;
     struct list streams;
     size_t num_streams;
+    const struct http2_stream *reading; // server: whose head has begun and not ended; NULL: none's
     bool server;
     bool failed;
     bool going_away; // no further streams, by either side's wish

@@ -67,6 +67,10 @@ bool http2_session_is_over(const struct http2_session *session) {
     return !nghttp2_session_want_read(session->ng) && !nghttp2_session_want_write(session->ng);
 }
 
+bool http2_session_is_reading_head(const struct http2_session *session) {
+    return session->reading != NULL;
+}
+
 size_t http2_session_num_streams(const struct http2_session *session) {
     return session->num_streams;
 }
@@ -87,8 +91,16 @@ struct http2_stream *http2_session_next(const struct http2_session *session,
     return next == &session->streams.head ? NULL : LIST_ENTRY(next, struct http2_stream, node);
 }
 
+// What is over the server's own limit would wait in nghttp2 for another's end, perhaps for good.
+static size_t streams_max(const struct http2_session *session) {
+    uint32_t theirs =
+        nghttp2_session_get_remote_settings(session->ng, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+    return theirs < HTTP2_STREAMS_MAX ? theirs : HTTP2_STREAMS_MAX;
+}
+
 bool http2_session_has_room(const struct http2_session *session) {
-    return !session->failed && !session->going_away && session->num_streams < HTTP2_STREAMS_MAX &&
+    return !session->failed && !session->going_away &&
+           session->num_streams < streams_max(session) &&
            nghttp2_session_check_request_allowed(session->ng) != 0;
 }
 

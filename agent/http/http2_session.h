@@ -56,6 +56,8 @@ bool http2_session_receive(struct http2_session *session, struct span bytes);
 bool http2_session_fill(struct http2_session *session, struct buf *out, size_t max);
 // Neither side has anything more to say.
 bool http2_session_is_over(const struct http2_session *session);
+// Server: a request's head has begun, and has not ended.
+bool http2_session_is_reading_head(const struct http2_session *session);
 size_t http2_session_num_streams(const struct http2_session *session);
 // The streams one by one, from NULL to NULL.
 struct http2_stream *http2_session_next(const struct http2_session *session,
@@ -74,7 +76,8 @@ struct http2_stream *http2_session_request(struct http2_session *session,
 
 void http2_stream_set_arg(struct http2_stream *stream, void *stream_arg);
 void *http2_stream_arg(const struct http2_stream *stream);
-bool http2_stream_head_was_too_large(const struct http2_stream *stream);
+// Of a head or trailers that came: what is there of them has been cut short.
+bool http2_stream_fields_were_too_large(const struct http2_stream *stream);
 // Server: the head of an answer. `end`: there is no body. Interim answers have neither.
 bool http2_stream_respond(struct http2_stream *stream, const struct http_fields *fields,
                           bool end) MUST_USE;

@@ -18,6 +18,9 @@ struct http2_stream *http2_stream_new(struct http2_session *session) {
 void http2_stream_free(struct http2_stream *stream) {
     list_remove(&stream->node);
     stream->session->num_streams--;
+    if (stream->session->reading == stream) {
+        stream->session->reading = NULL;
+    }
     http_fields_fini(&stream->fields);
     http_fields_fini(&stream->trailers);
     buf_fini(&stream->out);
@@ -32,7 +35,7 @@ void *http2_stream_arg(const struct http2_stream *stream) {
     return stream->arg;
 }
 
-bool http2_stream_head_was_too_large(const struct http2_stream *stream) {
+bool http2_stream_fields_were_too_large(const struct http2_stream *stream) {
     return stream->too_large;
 }
 

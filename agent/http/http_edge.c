@@ -182,7 +182,8 @@ bool http_edge_is_reading_head(const struct http_edge *edge) {
     if (edge->front1 == NULL && edge->front2 == NULL) {
         return true;
     }
-    return edge->front1 != NULL && http1_front_is_reading_head(edge->front1);
+    return edge->front2 != NULL ? http2_front_is_reading_head(edge->front2)
+                                : http1_front_is_reading_head(edge->front1);
 }
 
 uint64_t http_edge_num_requests(const struct http_edge *edge) {

@@ -30,7 +30,8 @@ struct http_edge_env {
     // It is no longer wanted: close it, in order when `clean`, else with RST. `back` is freed when
     // this returns.
     void (*drop)(void *arg, struct http_back *back, bool clean);
-    // A request was answered here, and not by the application.
+    // A request was answered here, and not by the application; or its stream was reset, then with
+    // the status that says most about it.
     void (*refused)(void *arg, enum http_reason reason, int status, const char *why);
 };
 

@@ -282,6 +282,19 @@ def test_nghttp_and_h2load(loopback, pki, web):
     assert "500 succeeded, 0 failed, 0 errored, 0 timeout" in done.stdout, done.stdout
 
 
+def test_trailers_that_are_too_large(loopback, pki, web):
+    """The stream is reset, and the application does not get a part of them; the next one passes."""
+    edge = edge_for(loopback, pki, web, clientAuth="none", clientCerts=[])
+    url = f"https://127.0.0.1:{edge.port}/echo"
+    body = loopback.write("body", "x" * 100)
+    for num, seen in ((10, "error_code=ENHANCE_YOUR_CALM"), (5, ":status: 200")):
+        done = run("nghttp", "-nv", "--no-dep", "-d", body,
+                   *["--trailer=x-large: " + "v" * 4000] * num, url)
+        assert seen in done.stdout, done.stdout + done.stderr
+    assert "the request's trailers are too large" in refusals(edge)
+    assert edge.agent.status.metric("pavise_http_refused_total", reason="request_too_large") == 1
+
+
 class GrpcApplication:
     """A gRPC server without TLS: one unary method, one that streams both ways."""
 

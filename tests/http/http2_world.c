@@ -76,7 +76,8 @@ static void end_free(struct end *end) {
     free(end);
 }
 void http2_world_init(struct http2_world *world, const struct rig_setup *setup, bool http2_app) {
-    *world = (struct http2_world){.rig = rig_new(setup), .client = end_new(false)};
+    *world = (struct http2_world){.rig = rig_new(setup)};
+    world->client = setup->client == HTTP_VERSION_1 ? NULL : end_new(false);
     world->app = http2_app ? end_new(true) : NULL;
 }
 
@@ -88,6 +89,9 @@ void http2_world_fini(struct http2_world *world) {
 
 // Moves one end's frames towards the edge.
 static bool move_client(struct http2_world *world) {
+    if (world->client == NULL) {
+        return false;
+    }
     struct buf out = {0};
     (void)http2_session_fill(world->client->session, &out, SIZE_MAX);
     bool moved = out.len > 0;

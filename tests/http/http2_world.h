@@ -26,8 +26,8 @@ struct end {
 
 struct http2_world {
     struct rig *rig;
-    struct end *client;
-    struct end *app; // HTTP/2, on the rig's first connection; NULL
+    struct end *client; // NULL: it speaks HTTP/1.1, by the rig
+    struct end *app;    // HTTP/2, on the rig's first connection; NULL
 };
 
 void http2_world_init(struct http2_world *world, const struct rig_setup *setup, bool http2_app);
