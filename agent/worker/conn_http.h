@@ -18,10 +18,13 @@ struct conn_http {
     bool near_blocked;     // what it does not take waits
     size_t moved;          // bytes in this turn
     uint64_t counted;      // requests
+    uint64_t head_counted; // when the head was begun
     int64_t head_since;    // monotonic ms; 0: no head is being read
     int64_t linger_till;   // 0: not yet
     int64_t idle_since;    // monotonic ms; 0: a request is there
     uint64_t idle_counted; // requests at that time: PINGs do not prolong it
+    bool idle_told;        // it was asked to go
+    uint64_t idle_sent;    // bytes, at that time
     int64_t read_timeout_ms, send_timeout_ms;
 };
 

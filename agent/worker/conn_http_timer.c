@@ -17,8 +17,9 @@ static void sooner(int64_t *deadline, int64_t other) {
 static void note_times(struct conn_http *http, int64_t now) {
     if (!http_edge_is_reading_head(http->edge)) {
         http->head_since = 0;
-    } else if (http->head_since == 0) {
-        http->head_since = now;
+    } else if (http->head_since == 0 || http->head_counted != http->counted) {
+        http->head_since = now; // another one's
+        http->head_counted = http->counted;
     }
     bool waits = http_edge_is_idle(http->edge) && http->head_since == 0 && !http->near_finished;
     if (!waits) {
@@ -59,6 +60,24 @@ void conn_http_arm(struct conn *conn) {
     ev_timer_again(conn->worker->loop, &conn->timer);
 }
 
+// GOAWAY, or the connection's end between two requests. False: what was answered before that is
+// not taken, and the connection is at its end.
+static bool let_go_of_idle(struct conn *conn, int64_t now) {
+    struct conn_http *http = conn->http;
+    uint64_t sent = conn->relay.down.bytes;
+    if (http->idle_told && http->idle_sent == sent) {
+        conn_end_why(conn, CLOSE_HTTP_REFUSED,
+                     "port %u: the client took nothing of its answers for readTimeout",
+                     conn->destination.port);
+        return false;
+    }
+    http->idle_told = true;
+    http->idle_sent = sent;
+    http->idle_since = now;
+    http_edge_drain(http->edge);
+    return true;
+}
+
 void conn_http_on_timer(struct conn *conn) {
     struct conn_http *http = conn->http;
     int64_t now = clock_mono_ms();
@@ -71,8 +90,9 @@ void conn_http_on_timer(struct conn *conn) {
                      conn->destination.port, HEAD_MS / 1000);
         return;
     }
-    if (http->idle_since != 0 && now >= http->idle_since + http->read_timeout_ms) {
-        http_edge_drain(http->edge); // GOAWAY, or the connection's end between two requests
+    if (http->idle_since != 0 && now >= http->idle_since + http->read_timeout_ms &&
+        !let_go_of_idle(conn, now)) {
+        return;
     }
     LIST_FOR_EACH(&http->links, it) {
         struct app_link *link = LIST_ENTRY(it, struct app_link, node);

@@ -535,3 +535,26 @@ def test_a_client_without_requests(loopback, pki, web, version):
             assert b"\x00\x00\x08\x07\x00" in said  # GOAWAY
         else:
             assert said.startswith(b"HTTP/1.1 200")
+
+
+def test_answers_that_are_not_taken(loopback, pki, web):
+    """An HTTP/2 client whose window stays shut is asked to go, and then let go: it held a
+    connection for good."""
+    edge = edge_for(loopback, pki, web, clientAuth="none", clientCerts=[], readTimeout="1s")
+    context = ssl.create_default_context(cafile=str(pki.certificate("ca")))
+    context.set_alpn_protocols(["h2"])
+    shut = bytes([0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0])  # INITIAL_WINDOW_SIZE: 0
+    head = b"\x82\x87\x84\x41" + bytes([len(HOST)]) + HOST.encode()  # GET https://HOST/
+    ask = bytes([0, 0, len(head), 1, 5, 0, 0, 0, 1]) + head
+    with context.wrap_socket(edge.connect(), server_hostname=HOST) as client:
+        client.settimeout(settings.PATIENCE_S)
+        client.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + shut + ask)
+        said = b""
+        try:
+            while chunk := client.recv(65536):
+                said += chunk
+        except ConnectionResetError:
+            pass
+        assert b"\x00\x00\x08\x07\x00" in said  # GOAWAY
+    edge.agent.wait_for_log("the client took nothing of its answers for readTimeout")
+    assert len(web.seen) == 1
