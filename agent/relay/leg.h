@@ -22,6 +22,7 @@ enum leg_status {
 // once it was asked to write the run: a tunnel puts its frame header there.
 #define LEG_HEADROOM 16
 #define LEG_MAX_RUNS 32
+#define LEG_ROOM_UNKNOWN SIZE_MAX
 
 struct leg_runs { // bytes on offer, in order
     struct iovec run[LEG_MAX_RUNS];
@@ -33,8 +34,9 @@ struct leg;
 
 struct leg_ops {
     // Offers what can be read now, LEG_OK with at least one byte. Valid until consume, which must
-    // follow before any other leg is asked for bytes.
-    enum leg_status (*peek)(struct leg *leg, struct leg_runs *out);
+    // follow before any other leg is asked for bytes. A plain socket is asked for `most` (> 0)
+    // bytes at most; what a leg already has is offered as it is.
+    enum leg_status (*peek)(struct leg *leg, size_t most, struct leg_runs *out);
     // Takes the first `len` bytes of the offer; the leg keeps the rest for the next peek.
     // False: memory is short, the leg is dead.
     bool (*consume)(struct leg *leg, const struct leg_runs *offer, size_t len);
@@ -43,9 +45,10 @@ struct leg_ops {
     void (*enough)(struct leg *leg);
     // Writes from the front of `runs`; `*taken` may be short: LEG_AGAIN then.
     enum leg_status (*write)(struct leg *leg, const struct leg_runs *runs, size_t *taken);
-    // Write would take nothing now, and the owner is woken when that changes: so the relay need not
-    // read what it would have to hold. NULL: only writing tells.
-    bool (*is_full)(struct leg *leg);
+    // How much write would take now, so that the relay does not read what it would have to hold. 0:
+    // nothing, and the owner is woken when that changes. LEG_ROOM_UNKNOWN, or NULL in place of the
+    // function: only writing tells.
+    size_t (*room)(struct leg *leg);
     // Our FIN, after everything written.
     enum leg_status (*finish)(struct leg *leg);
     // LEG_OK when nothing that was written is still held by us.

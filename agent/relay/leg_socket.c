@@ -17,7 +17,7 @@ static enum leg_status fail_by_errno(struct leg_socket *self, int errnum) {
     return leg_fail(&self->leg, self->reset_reason);
 }
 
-static enum leg_status peek(struct leg *leg, struct leg_runs *out) {
+static enum leg_status peek(struct leg *leg, size_t most, struct leg_runs *out) {
     struct leg_socket *self = self_of(leg);
     if (self->held.len > 0) {
         held_offer(&self->held, out);
@@ -26,7 +26,9 @@ static enum leg_status peek(struct leg *leg, struct leg_runs *out) {
     if (self->drained) {
         return LEG_AGAIN;
     }
-    ssize_t got = recv(self->fd, self->scratch->bytes, sizeof(self->scratch->bytes), 0);
+    size_t room = sizeof(self->scratch->bytes);
+    room = most < room ? most : room;
+    ssize_t got = recv(self->fd, self->scratch->bytes, room, 0);
     if (got < 0) {
         self->drained = true;
         return errno == EAGAIN || errno == EINTR ? LEG_AGAIN : fail_by_errno(self, errno);
@@ -35,7 +37,7 @@ static enum leg_status peek(struct leg *leg, struct leg_runs *out) {
         return LEG_END;
     }
     // A short read means that the queue is empty: asking again would cost a call to hear so.
-    self->drained = (size_t)got < sizeof(self->scratch->bytes);
+    self->drained = (size_t)got < room;
     out->run[0] = (struct iovec){.iov_base = self->scratch->bytes, .iov_len = (size_t)got};
     out->num = 1;
     out->len = (size_t)got;

@@ -17,7 +17,7 @@ static void offer(const struct tls_runs *runs, struct leg_runs *out) {
     memcpy(out->run, runs->run, (size_t)runs->num * sizeof(runs->run[0]));
 }
 
-static enum leg_status peek(struct leg *leg, struct leg_runs *out) {
+static enum leg_status peek(struct leg *leg, size_t most UNUSED, struct leg_runs *out) {
     struct leg_tls *self = self_of(leg);
     if (self->held.len > 0) {
         held_offer(&self->held, out);

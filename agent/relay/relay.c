@@ -2,12 +2,21 @@
 
 enum pump_status { PUMP_OK, PUMP_SOURCE_FAILED, PUMP_SINK_FAILED };
 
+static size_t room_of(struct leg *leg) {
+    return leg->ops->room == NULL ? LEG_ROOM_UNKNOWN : leg->ops->room(leg);
+}
+
 // Moves one offer. `*more` says whether another try makes sense in this turn.
 static enum pump_status pump_once(struct relay_direction *dir, struct leg *from, struct leg *to,
                                   bool *more) {
     struct leg_runs offer;
     *more = false;
-    switch (from->ops->peek(from, &offer)) {
+    size_t room = room_of(to);
+    dir->blocked = room == 0;
+    if (dir->blocked) {
+        return PUMP_OK;
+    }
+    switch (from->ops->peek(from, room, &offer)) {
     case LEG_AGAIN:
         return PUMP_OK;
     case LEG_END:
@@ -32,18 +41,10 @@ static enum pump_status pump_once(struct relay_direction *dir, struct leg *from,
     return PUMP_OK;
 }
 
-static bool is_full(struct leg *leg) {
-    return leg->ops->is_full != NULL && leg->ops->is_full(leg);
-}
-
 static enum pump_status pump(struct relay_direction *dir, struct leg *from, struct leg *to) {
     uint64_t stop = dir->bytes + RELAY_TURN_BYTES;
     bool more = !dir->ended;
     while (more) {
-        dir->blocked = is_full(to);
-        if (dir->blocked) {
-            break;
-        }
         if (dir->bytes >= stop) {
             from->ops->enough(from);
         }
@@ -96,7 +97,6 @@ enum relay_status relay_step(struct relay *relay, struct leg *near, struct leg *
 
 bool relay_deliver(struct relay_direction *dir, struct leg *from, struct leg *to) {
     bool more = !dir->ended;
-    dir->blocked = false;
     while (more) {
         if (pump_once(dir, from, to, &more) != PUMP_OK) {
             return false;

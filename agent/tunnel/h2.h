@@ -101,6 +101,8 @@ void h2_stream_set_arg(struct h2_stream *stream, void *stream_arg);
 bool h2_stream_respond(struct h2_stream *stream, int status) MUST_USE;
 // Bytes that may be written now by both windows.
 size_t h2_stream_window(const struct h2_stream *stream);
+// What h2_stream_write will take: 0 only when `writable` will be called, SIZE_MAX when unknown.
+size_t h2_stream_room(const struct h2_stream *stream);
 // Frames and emits up to `len` bytes of `bytes` at once; the number taken is the result (short when
 // a window or emit stops it). The H2_FRAME_HEADER bytes before `bytes` and those taken may be
 // overwritten.

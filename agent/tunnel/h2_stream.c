@@ -112,6 +112,17 @@ size_t h2_stream_window(const struct h2_stream *stream) {
     return window > 0 ? (size_t)window : 0;
 }
 
+size_t h2_stream_room(const struct h2_stream *stream) {
+    if (!may_write(stream) || stream->end_wanted) {
+        return SIZE_MAX;
+    }
+    if (stream->blocked || stream->session->blocked || stream->waits_open) {
+        return 0;
+    }
+    size_t window = h2_stream_window(stream);
+    return window > 0 ? window : SIZE_MAX;
+}
+
 size_t h2_stream_write(struct h2_stream *stream, uint8_t *bytes, size_t len) {
     struct h2_session *session = stream->session;
     CHECK(!stream->end_wanted || stream->gone || stream->detached);

@@ -43,7 +43,7 @@ static bool has_fresh(const struct leg_stream *self) {
     return self->fresh != NULL && self->fresh->len > 0;
 }
 
-static enum leg_status peek(struct leg *leg, struct leg_runs *out) {
+static enum leg_status peek(struct leg *leg, size_t most UNUSED, struct leg_runs *out) {
     struct leg_stream *self = self_of(leg);
     if (self->held.len > 0) {
         held_offer(&self->held, out);
@@ -105,13 +105,16 @@ static enum leg_status write_runs(struct leg *leg, const struct leg_runs *runs, 
     return self->full ? LEG_AGAIN : LEG_OK;
 }
 
-static bool is_full(struct leg *leg) {
+static size_t room(struct leg *leg) {
     struct leg_stream *self = self_of(leg);
-    if (self->stream == NULL || self->failed || !tls_link_wants_write(&self->tunnel->link)) {
-        return false;
+    if (self->stream == NULL || self->failed) {
+        return LEG_ROOM_UNKNOWN;
     }
-    self->full = self->tunnel->refused = true; // woken when the tunnel has sent what waits
-    return true;
+    if (tls_link_wants_write(&self->tunnel->link)) {
+        self->full = self->tunnel->refused = true; // woken when the tunnel has sent what waits
+        return 0;
+    }
+    return h2_stream_room(self->stream);
 }
 
 static enum leg_status finish(struct leg *leg) {
@@ -195,7 +198,7 @@ static const struct leg_ops OPS = {
     .consume = consume,
     .enough = enough,
     .write = write_runs,
-    .is_full = is_full,
+    .room = room,
     .finish = finish,
     .flush = flush,
     .arm = arm,

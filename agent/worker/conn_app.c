@@ -178,7 +178,7 @@ static bool take_from_application(struct app_link *link) {
     if (link->back == NULL || link->ended || !http_back_wants_input(link->back)) {
         return false;
     }
-    switch (link->leg->ops->peek(link->leg, &offer)) {
+    switch (link->leg->ops->peek(link->leg, LEG_ROOM_UNKNOWN, &offer)) {
     case LEG_OK:
         return take_offer(link, &offer);
     case LEG_AGAIN:

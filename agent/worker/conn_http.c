@@ -179,7 +179,7 @@ static bool take_from_client(struct conn *conn) {
     if (http->near_ended || !http_edge_wants_input(http->edge)) {
         return false;
     }
-    switch (conn->near->ops->peek(conn->near, &offer)) {
+    switch (conn->near->ops->peek(conn->near, LEG_ROOM_UNKNOWN, &offer)) {
     case LEG_OK:
         return take_offer(conn, &offer);
     case LEG_AGAIN:

@@ -9,9 +9,10 @@ static struct fake_leg *self_of(struct leg *leg) {
     return (struct fake_leg *)(void *)leg;
 }
 
-static enum leg_status peek(struct leg *leg, struct leg_runs *out) {
+static enum leg_status peek(struct leg *leg, size_t most, struct leg_runs *out) {
     struct fake_leg *self = self_of(leg);
     self->num_peeks++;
+    self->most = most;
     size_t left = self->source_len - self->offered;
     if (left == 0) {
         return self->fails ? leg_fail(leg, CLOSE_PEER_RESET) : LEG_END;
@@ -58,8 +59,8 @@ static enum leg_status write_runs(struct leg *leg, const struct leg_runs *runs, 
     return *taken < runs->len ? LEG_AGAIN : LEG_OK;
 }
 
-static bool is_full(struct leg *leg) {
-    return self_of(leg)->full;
+static size_t room(struct leg *leg) {
+    return self_of(leg)->room;
 }
 
 static enum leg_status finish(struct leg *leg) {
@@ -95,7 +96,7 @@ static const struct leg_ops OPS = {
     .consume = consume,
     .enough = enough,
     .write = write_runs,
-    .is_full = is_full,
+    .room = room,
     .finish = finish,
     .flush = flush,
     .arm = arm,
@@ -105,7 +106,8 @@ static const struct leg_ops OPS = {
 };
 
 void fake_leg_init(struct fake_leg *self, struct prng *prng, const void *text, size_t len) {
-    *self = (struct fake_leg){.leg = {.ops = &OPS}, .prng = prng, .source_len = len};
+    *self = (struct fake_leg){
+        .leg = {.ops = &OPS}, .prng = prng, .source_len = len, .room = LEG_ROOM_UNKNOWN};
     self->source = calloc(1, LEG_HEADROOM + len);
     CHECK(self->source != NULL);
     if (len > 0) {

@@ -18,8 +18,9 @@ struct fake_leg {
     bool reset;
     bool closed;
     bool dead_sink; // refuses to be written to
-    bool full;      // says so
+    size_t room;    // that it says it has
     int num_peeks;
+    size_t most;                  // that the last peek was asked for
     bool wants_read, wants_write; // as armed
 };
 

@@ -79,20 +79,40 @@ static void test_keeps_what_the_sink_did_not_take(void **state) {
     struct fixture *fix = *state;
     struct leg *leg = &fix->leg.leg;
     struct leg_runs offer;
-    assert_int_equal(leg->ops->peek(leg, &offer), LEG_AGAIN);
+    assert_int_equal(leg->ops->peek(leg, LEG_ROOM_UNKNOWN, &offer), LEG_AGAIN);
     assert_int_equal(write(fix->other, "hello", 5), 5);
     wait_readable(fix);
     assert_int_equal(fix->wakes, 1);
-    assert_int_equal(leg->ops->peek(leg, &offer), LEG_OK);
+    assert_int_equal(leg->ops->peek(leg, LEG_ROOM_UNKNOWN, &offer), LEG_OK);
     assert_int_equal(offer.len, 5);
     assert_true(leg->ops->consume(leg, &offer, 2));
     memset(fix->scratch->bytes, 'x', 16); // the scratch is another's now
-    assert_int_equal(leg->ops->peek(leg, &offer), LEG_OK);
+    assert_int_equal(leg->ops->peek(leg, LEG_ROOM_UNKNOWN, &offer), LEG_OK);
     assert_int_equal(offer.len, 3);
     assert_memory_equal(offer.run[0].iov_base, "llo", 3);
     assert_true(leg->ops->consume(leg, &offer, 3));
-    assert_int_equal(leg->ops->peek(leg, &offer), LEG_AGAIN);
+    assert_int_equal(leg->ops->peek(leg, LEG_ROOM_UNKNOWN, &offer), LEG_AGAIN);
     assert_null(fix->leg.held.mem);
+}
+
+// What it was not asked for stays with the kernel, and is not taken for an empty socket.
+static void test_reads_no_more_than_it_is_asked_for(void **state) {
+    struct fixture *fix = *state;
+    struct leg *leg = &fix->leg.leg;
+    struct leg_runs offer;
+    assert_int_equal(write(fix->other, "hello", 5), 5);
+    wait_readable(fix);
+    assert_int_equal(leg->ops->peek(leg, 2, &offer), LEG_OK);
+    assert_int_equal(offer.len, 2);
+    assert_true(leg->ops->consume(leg, &offer, 2));
+    assert_int_equal(leg->ops->peek(leg, 2, &offer), LEG_OK);
+    assert_memory_equal(offer.run[0].iov_base, "ll", 2);
+    assert_true(leg->ops->consume(leg, &offer, 2));
+    assert_int_equal(leg->ops->peek(leg, 2, &offer), LEG_OK);
+    assert_memory_equal(offer.run[0].iov_base, "o", 1);
+    assert_int_equal(offer.len, 1);
+    assert_true(leg->ops->consume(leg, &offer, 1));
+    assert_int_equal(leg->ops->peek(leg, 2, &offer), LEG_AGAIN);
 }
 
 // A read that would only say "nothing" is not made while an event will tell; without one it is.
@@ -101,17 +121,18 @@ static void test_reads_again_by_event_or_when_nobody_listens(void **state) {
     struct leg *leg = &fix->leg.leg;
     struct leg_runs offer;
     leg->ops->arm(leg, true, false);
-    assert_int_equal(leg->ops->peek(leg, &offer), LEG_AGAIN);
+    assert_int_equal(leg->ops->peek(leg, LEG_ROOM_UNKNOWN, &offer), LEG_AGAIN);
     assert_int_equal(write(fix->other, "hello", 5), 5);
     leg->ops->arm(leg, true, false);
-    assert_int_equal(leg->ops->peek(leg, &offer), LEG_AGAIN); // the event has not come yet
+    assert_int_equal(leg->ops->peek(leg, LEG_ROOM_UNKNOWN, &offer),
+                     LEG_AGAIN); // the event has not come yet
     wait_readable(fix);
-    assert_int_equal(leg->ops->peek(leg, &offer), LEG_OK);
+    assert_int_equal(leg->ops->peek(leg, LEG_ROOM_UNKNOWN, &offer), LEG_OK);
     assert_true(leg->ops->consume(leg, &offer, offer.len));
     assert_int_equal(write(fix->other, "again", 5), 5);
-    assert_int_equal(leg->ops->peek(leg, &offer), LEG_AGAIN);
+    assert_int_equal(leg->ops->peek(leg, LEG_ROOM_UNKNOWN, &offer), LEG_AGAIN);
     leg->ops->arm(leg, false, false);
-    assert_int_equal(leg->ops->peek(leg, &offer), LEG_OK);
+    assert_int_equal(leg->ops->peek(leg, LEG_ROOM_UNKNOWN, &offer), LEG_OK);
     assert_memory_equal(offer.run[0].iov_base, "again", 5);
     assert_true(leg->ops->consume(leg, &offer, offer.len));
 }
@@ -138,7 +159,7 @@ static void test_fin_and_rst_are_different(void **state) {
     struct leg_runs offer;
     shutdown(fix->other, SHUT_WR);
     wait_readable(fix);
-    assert_int_equal(leg->ops->peek(leg, &offer), LEG_END);
+    assert_int_equal(leg->ops->peek(leg, LEG_ROOM_UNKNOWN, &offer), LEG_END);
     socket_reset(fix->other);
     fix->other = -1;
     size_t taken = 0;
@@ -204,6 +225,7 @@ static void test_a_full_socket_takes_no_more(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_keeps_what_the_sink_did_not_take, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_reads_no_more_than_it_is_asked_for, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reads_again_by_event_or_when_nobody_listens, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_probes_when_told, setup, teardown),

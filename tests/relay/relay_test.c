@@ -141,7 +141,7 @@ static void test_a_full_sink_is_not_read_for(void **state) {
     fake_leg_init(&near, &prng, "for far", 7);
     fake_leg_init(&far, &prng, "for near", 8);
     struct relay relay = {0};
-    far.full = true;
+    far.room = 0;
     for (int i = 0; i < 100; i++) {
         assert_int_equal(relay_step(&relay, &near.leg, &far.leg), RELAY_GOES_ON);
     }
@@ -151,7 +151,11 @@ static void test_a_full_sink_is_not_read_for(void **state) {
     relay_arm(&relay, &near.leg, &far.leg);
     assert_false(near.wants_read);
     assert_true(far.wants_write);
-    far.full = false;
+    far.room = 5;
+    while (near.num_peeks == 0) {
+        assert_int_equal(relay_step(&relay, &near.leg, &far.leg), RELAY_GOES_ON);
+    }
+    assert_int_equal(near.most, 5);
     assert_int_equal(run(&relay, &near, &far), RELAY_DONE);
     assert_got(&far, (const uint8_t *)"for far", 7);
     fake_leg_fini(&near);

@@ -72,13 +72,16 @@ static void test_small_windows(void **state) {
     struct buf in = {0};
     struct flow *flow = open_answered(end, 1);
     assert_int_equal(h2_stream_window(flow->stream), 10);
+    assert_int_equal(h2_stream_room(flow->stream), 10);
     assert_int_equal(flow_write_some(flow, 25), 10);
     assert_int_equal(h2_stream_window(flow->stream), 0);
+    assert_int_equal(h2_stream_room(flow->stream), 0);
     assert_int_equal(flow_write_some(flow, 25), 0);
     assert_int_equal(flow->num_writable, 0);
     raw_add_u32(&in, RAW_WINDOW, 1, 5);
     assert_true(raw_give(end, &in));
     assert_int_equal(flow->num_writable, 1);
+    assert_int_equal(h2_stream_room(flow->stream), 5);
     assert_int_equal(flow_write_some(flow, 25), 5);
     raw_setting(&in, INITIAL_WINDOW_SIZE, 12);
     assert_true(raw_give(end, &in));

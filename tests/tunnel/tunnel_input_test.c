@@ -34,7 +34,7 @@ static void wake_caller(void *arg) {
     if (caller->thief != NULL) {
         steal_input(caller->thief);
     }
-    while (leg->ops->peek(leg, &offer) == LEG_OK) {
+    while (leg->ops->peek(leg, LEG_ROOM_UNKNOWN, &offer) == LEG_OK) {
         for (int i = 0; i < offer.num; i++) {
             assert_true(buf_append(&caller->got, offer.run[i].iov_base, offer.run[i].iov_len));
         }

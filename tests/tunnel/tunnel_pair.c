@@ -28,7 +28,7 @@ static void wake_echo(void *arg) {
     struct leg *leg = &((struct leg_stream *)arg)->leg;
     struct leg_runs offer;
     enum leg_status status;
-    while ((status = leg->ops->peek(leg, &offer)) == LEG_OK) {
+    while ((status = leg->ops->peek(leg, LEG_ROOM_UNKNOWN, &offer)) == LEG_OK) {
         uint8_t copy[LEG_HEADROOM + 65536];
         size_t len = 0;
         for (int i = 0; i < offer.num && len + offer.run[i].iov_len <= 65536; i++) {

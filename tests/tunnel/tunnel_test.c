@@ -31,7 +31,7 @@ static void wake_caller(void *arg) {
     struct leg *leg = &caller->leg.leg;
     struct leg_runs offer;
     enum leg_status status;
-    while ((status = leg->ops->peek(leg, &offer)) == LEG_OK) {
+    while ((status = leg->ops->peek(leg, LEG_ROOM_UNKNOWN, &offer)) == LEG_OK) {
         for (int i = 0; i < offer.num; i++) {
             assert_true(buf_append(&caller->got, offer.run[i].iov_base, offer.run[i].iov_len));
         }
