@@ -31,6 +31,7 @@ def pytest_configure(config):
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     config.stash[_LABS] = []
+    config.addinivalue_line("markers", "alone: counts what a busy machine would change")
 
 
 _LABS = pytest.StashKey()

@@ -28,6 +28,8 @@ BYTES_PER_IDLE_CONNECTION = 2048  # each side: 1348
 INSTRUCTIONS_PER_MIB = {"client": 2_540_000, "server": 2_540_000}  # BoringSSL's AES-GCM in it
 INSTRUCTIONS_MARGIN = 1.2
 
+pytestmark = pytest.mark.alone
+
 
 def serve(connection, _):
     """`sink N` takes N bytes and says so, `source N` sends them; anything else is echoed."""

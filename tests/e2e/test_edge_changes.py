@@ -183,8 +183,9 @@ def test_workloads_as_clients(loopback, pki):
                  (pki.certificate("client"), pki.key("client")), None):
         assert edge.outcome(pair) != "served"
     assert application.accepts == 1
-    reasons = edge.agent.status.reasons()
-    assert reasons.count("peer_identity") == 3 and reasons.count("unauthorized") == 1
+    wanted = ["peer_identity"] * 3 + ["unauthorized"]
+    wait_until("all four are listed", lambda: sorted(
+        reason for reason in edge.agent.status.reasons() if reason in wanted) == wanted)
     assert spiffe("ns/b/sa/job") in edge.agent.status.wait_for_refusal("unauthorized")["detail"]
 
 

@@ -89,11 +89,14 @@ def test_a_certificate_by_name_and_its_rotation(servers):
     assert "No required SSL certificate" not in curl(servers)
     assert "400" in curl(servers, WORKLOAD)  # the workload's is not shown
     open_one = servers.connect(servers.web, servers.other.v4, OWN)
+    request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    open_one.sendall(request)
+    assert b"CN=svc-a " in open_one.recv(4096)
     pki = servers.pki
     renamed = [{**certificates(pki, "again")[0], "name": "client"}]
     change(agent, certificates=renamed)
     assert curl(servers).startswith("CN=svc-again ")
-    open_one.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    open_one.sendall(request)
     assert b"CN=svc-a " in open_one.recv(4096)  # as it was opened
     change(agent, "reload_refused",
            certificates=[{**renamed[0], "keyFile": str(pki.key("client2"))}])
