@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "agent/command/http_client.h"
 #include "agent/command/status_table.h"
@@ -17,7 +18,9 @@ enum { EXIT_GOOD = 0, EXIT_INPUT = 1, EXIT_USAGE = 2 };
 #define DEFAULT_ADDRESS "127.0.0.1:15020"
 
 static const char usage[] =
-    "usage: pavise status [WHAT] [--ready] [--address HOST:PORT | --config FILE] [-o json]\n"
+    "usage: pavise status [WHAT] [--ready [--wait DURATION]] [--address HOST:PORT | --config "
+    "FILE]\n"
+    "                     [-o json]\n"
     "WHAT: identity, connections, tunnels, destinations, listeners, refusals, certs, ports, "
     "trust,\n"
     "      config, metrics; without it an overview\n";
@@ -26,6 +29,7 @@ struct arguments {
     const char *what; // NULL: the overview
     const char *address;
     const char *config;
+    int64_t wait_ms;
     bool ready, json, help;
 };
 
@@ -54,6 +58,8 @@ static bool take_option(struct arguments *out, int option) {
     case 'r':
         out->ready = true;
         return true;
+    case 'w':
+        return clock_duration_parse(span_of_text(optarg), &out->wait_ms);
     case 'a':
         out->address = optarg;
         return true;
@@ -73,9 +79,13 @@ static bool take_option(struct arguments *out, int option) {
 
 static bool parse_arguments(int argc, char **argv, struct arguments *out) {
     static const struct option options[] = {
-        {"ready", no_argument, NULL, 'r'},        {"address", required_argument, NULL, 'a'},
-        {"config", required_argument, NULL, 'c'}, {"output", required_argument, NULL, 'o'},
-        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
+        {"ready", no_argument, NULL, 'r'},
+        {"address", required_argument, NULL, 'a'},
+        {"config", required_argument, NULL, 'c'},
+        {"output", required_argument, NULL, 'o'},
+        {"help", no_argument, NULL, 'h'},
+        {"wait", required_argument, NULL, 'w'},
+        {NULL, 0, NULL, 0},
     };
     bool is_table;
     int option;
@@ -90,6 +100,7 @@ static bool parse_arguments(int argc, char **argv, struct arguments *out) {
         out->what = argv[optind++];
     }
     bool is_contradiction = (out->address != NULL && out->config != NULL) ||
+                            (out->wait_ms > 0 && !out->ready) ||
                             (out->ready && (out->what != NULL || out->json)) ||
                             (out->json && out->what != NULL && strcmp(out->what, "metrics") == 0);
     return optind == argc && !is_contradiction &&
@@ -213,6 +224,21 @@ static bool print_ready(const struct netaddr *to, bool *ready, struct buf *out, 
     return fine || ERR_NO_MEMORY(err, "printing");
 }
 
+// The same, again and again until it is ready or the time is over; the last answer counts.
+static bool wait_ready(const struct netaddr *to, int64_t wait_ms, bool *ready, struct buf *out,
+                       struct err *err) {
+    const struct timespec pause = {.tv_nsec = 100 * 1000 * 1000};
+    int64_t until = clock_mono_ms() + wait_ms;
+    bool fine = print_ready(to, ready, out, err);
+    while (!(fine && *ready) && clock_mono_ms() < until) {
+        (void)nanosleep(&pause, NULL);
+        *err = (struct err){0};
+        buf_clear(out);
+        fine = print_ready(to, ready, out, err);
+    }
+    return fine;
+}
+
 // {"identity": ..., "listeners": ...}: the documents as they came.
 static bool join_parts(const struct span parts[STATUS_TABLE_NUM_PARTS], struct buf *out) {
     bool fine = buf_append_text(out, "{");
@@ -252,7 +278,7 @@ static bool print(const struct arguments *arguments, struct buf *out, bool *read
         return false;
     }
     if (arguments->ready) {
-        return print_ready(&to, ready, out, err);
+        return wait_ready(&to, arguments->wait_ms, ready, out, err);
     }
     return arguments->what == NULL ? print_overview(&to, arguments, out, err)
                                    : print_subject(&to, arguments, out, err);

@@ -110,6 +110,7 @@ struct config {
     struct config_trust_store trust_store;
     struct config_status status;
     int64_t drain_deadline_ms;
+    bool drain_with_application;
     unsigned workers; // 0: auto
     enum sandbox_mode sandbox;
     enum log_level log_level;

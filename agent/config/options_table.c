@@ -9,6 +9,12 @@ static const struct option_row drain_rows[] = {
      .max = HOUR_MS,
      .fallback = "25s",
      .meaning = "How long SIGTERM waits for open connections to end."},
+    {.key = "withApplication",
+     .type = OPTION_BOOL,
+     VALUE(struct config, drain_with_application),
+     .fallback = "false",
+     .meaning = "Drain and leave when the application's last process has ended, in a process "
+                "namespace that is shared with it (docs/kubernetes.md)."},
     END};
 static const struct option_section drain_section = {.rows = drain_rows};
 

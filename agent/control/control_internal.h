@@ -78,6 +78,8 @@ struct control {
     bool said_ready;
     char said_status[512];
 
+    struct control_app *app; // NULL: the application is not looked at
+
     struct control_trust *trust; // NULL: no trust store is configured
     ev_async trust_wake;         // its keeper has something
 

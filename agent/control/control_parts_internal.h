@@ -36,6 +36,13 @@ bool control_trust_is_written(const struct control *control); // or there is non
 const char *control_trust_error(const struct control *control);
 void control_trust_view(const struct control *control, struct trust_view *out); // trust_view_fini
 
+// control_app.c
+// Before the sandbox and the first thread.
+bool control_app_start(struct control *control, struct err *err) MUST_USE;
+bool control_app_admits(const struct control *control, const struct config *config,
+                        struct err *err) MUST_USE;
+void control_app_stop(struct control *control);
+
 // control_sandbox.c
 // After what only the start may do, before the first thread.
 bool control_sandbox_start(struct control *control, struct err *err) MUST_USE;

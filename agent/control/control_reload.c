@@ -107,7 +107,8 @@ static void load_config(const struct control *control, struct next *next, struct
     if (control_sandbox_admits(control, NULL, &err)) {
         config = config_load(control->config_path, errors, warnings);
     }
-    if (config != NULL && control_sandbox_admits(control, config, &err)) {
+    if (config != NULL && control_sandbox_admits(control, config, &err) &&
+        control_app_admits(control, config, &err)) {
         next->config = take(&config);
     }
     config_unref(config);

@@ -45,7 +45,8 @@ static bool put_drain(const struct settings *settings UNUSED,
                       const struct agent_config_facts *facts, struct buf *out) {
     unsigned reserve = facts->grace_s <= SHORT_GRACE_S ? SHORT_RESERVE_S : RESERVE_S;
     unsigned deadline = facts->grace_s > reserve ? facts->grace_s - reserve : 0;
-    return buf_printf(out, "drain: {deadline: %us}", deadline > 3600 ? 3600 : deadline);
+    return buf_printf(out, "drain: {deadline: %us%s}", deadline > 3600 ? 3600 : deadline,
+                      facts->shares_processes ? ", withApplication: true" : "");
 }
 
 static bool put_trust(const struct settings *settings,

@@ -12,7 +12,8 @@
 
 // What of a pod the configuration depends on.
 struct agent_config_facts {
-    unsigned grace_s;   // terminationGracePeriodSeconds
+    unsigned grace_s; // terminationGracePeriodSeconds
+    bool shares_processes;
     struct span probes; // rows of status.probes, separated by commas
 };
 

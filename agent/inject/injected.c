@@ -43,10 +43,19 @@ static const char INTERCEPT[] =
 
 // The application's containers start when the startup probe has passed: listeners up, identity
 // held, trust files written.
+static const char NATIVE[] = "  restartPolicy: Always\n";
+// An ordinary container's probe holds nobody up, but its hook does: the next one starts after it.
+static const char ORDINARY[] =
+    "  lifecycle:\n"
+    "    postStart:\n"
+    "      exec:\n"
+    "        command: [\"/usr/bin/pavise\", \"status\", \"--ready\", \"--wait\", \"600s\", "
+    "\"--config\", \"" CONFIG_FILE "\"]\n";
+
 static const char AGENT[] = "- name: " MARK_AGENT "\n"
                             "  image: \"%s\"\n"
                             "  args: [\"agent\", \"--config\", \"" CONFIG_FILE "\"]\n"
-                            "  restartPolicy: Always\n"
+                            "%s"
                             "  ports:\n"
                             "    - name: pavise-tunnel\n"
                             "      containerPort: 15008\n"
@@ -133,18 +142,30 @@ static bool put_intercept(const struct settings *settings, struct buf *out) {
                       settings->value[SETTING_MEMORY_LIMIT], uid, is_root ? "false" : "true", uid);
 }
 
-static bool put_agent(const struct settings *settings, struct buf *out) {
-    return buf_printf(out, AGENT, settings->value[SETTING_IMAGE],
+static bool put_agent(const struct settings *settings, struct buf *out, const char *kind) {
+    return buf_printf(out, AGENT, settings->value[SETTING_IMAGE], kind,
                       settings->value[SETTING_CPU_REQUEST], settings->value[SETTING_MEMORY_REQUEST],
                       settings->value[SETTING_MEMORY_LIMIT]) &&
            (!settings_has(settings, SETTING_TRUST) ||
             (buf_append_text(out, AGENT_TRUST) && put_certs_mounts(settings, out)));
 }
 
-bool injected_containers(const struct settings *settings, struct buf *out) {
+static bool is_native(const struct settings *settings) {
+    return settings_is(settings, SETTING_SIDECAR, "native");
+}
+
+bool injected_init_containers(const struct settings *settings, struct buf *out, size_t *num) {
     bool redirects = settings_is(settings, SETTING_INTERCEPTION, "redirect");
-    return buf_append_text(out, "initContainers:\n") &&
-           (!redirects || put_intercept(settings, out)) && put_agent(settings, out);
+    *num = (redirects ? 1 : 0) + (is_native(settings) ? 1 : 0);
+    return *num == 0 || (buf_append_text(out, "initContainers:\n") &&
+                         (!redirects || put_intercept(settings, out)) &&
+                         (!is_native(settings) || put_agent(settings, out, NATIVE)));
+}
+
+bool injected_containers(const struct settings *settings, struct buf *out, size_t *num) {
+    *num = is_native(settings) ? 0 : 1;
+    return *num == 0 ||
+           (buf_append_text(out, "containers:\n") && put_agent(settings, out, ORDINARY));
 }
 
 // --- identity ------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@
 #define AGENT_INJECT_INJECTED_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "agent/inject/manifest.h"
 #include "agent/inject/settings.h"
@@ -14,8 +15,12 @@
 #define INJECTED_UID 1337 // the agent's; DESIGN section 7, intercept.uid
 #define INJECTED_HEALTH_PORT 15021
 
-// "initContainers:" with the interception step, where there is one, and the agent.
-bool injected_containers(const struct settings *settings, struct buf *out) MUST_USE;
+// "initContainers:" with the interception step, where there is one, and the agent, where it is a
+// native sidecar. Nothing is appended where there is neither. `num` is how many they are.
+bool injected_init_containers(const struct settings *settings, struct buf *out,
+                              size_t *num) MUST_USE;
+// "containers:" with the agent, where it is an ordinary one; otherwise nothing.
+bool injected_containers(const struct settings *settings, struct buf *out, size_t *num) MUST_USE;
 // "volumes:".
 bool injected_volumes(const struct settings *settings, struct buf *out) MUST_USE;
 // The application's side of the trust store, for one of its containers: "volumeMounts:", and "env:"

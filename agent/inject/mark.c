@@ -3,7 +3,7 @@
 #include <stddef.h>
 #include <string.h>
 
-static const char *const ANNOTATIONS[] = {MARK_INJECTED, MARK_CONFIG, MARK_ORIGINAL};
+static const char *const ANNOTATIONS[] = {MARK_INJECTED, MARK_CONFIG, MARK_ORIGINAL, MARK_ADDED};
 static const char *const NAMES[] = {MARK_AGENT, MARK_INTERCEPT, MARK_CONFIG_VOLUME,
                                     MARK_IDENTITY_VOLUME, MARK_TRUST_VOLUME};
 #define NUM(array) (sizeof(array) / sizeof((array)[0]))
@@ -19,6 +19,11 @@ static bool is_one_of(const char *const *words, size_t num, const char *text) {
 
 bool mark_is_annotation(const char *key) {
     return is_one_of(ANNOTATIONS, NUM(ANNOTATIONS), key);
+}
+
+bool mark_is_added(const struct manifest_node *annotations, const char *word) {
+    const char *added = manifest_text(annotations, MARK_ADDED);
+    return added != NULL && strstr(added, word) != NULL; // no word is a part of another one
 }
 
 bool mark_is_ours(const struct manifest_node *item) {

@@ -7,14 +7,28 @@
 #include "agent/inject/render.h"
 
 #define INIT_CONTAINERS "/spec/initContainers/"
+#define CONTAINERS "/spec/containers/"
 
 enum { COLUMN_MAX = 1000, TOKEN_MAX = 256 };
 
 // --- keeping -------------------------------------------------------------------------------------
 
+// Appends `pointer`, moved by `num` if it is below `list`; false when it is not there.
+static bool put_moved(const char *pointer, const char *list, size_t num, struct buf *out,
+                      bool *ok) {
+    const size_t lead = strlen(list);
+    if (strncmp(pointer, list, lead) != 0) {
+        return false;
+    }
+    char *rest = NULL;
+    size_t index = strtoul(pointer + lead, &rest, 10);
+    *ok = buf_printf(out, "%s%zu%s", list, index + num, rest);
+    return true;
+}
+
 // The pointer of a change's pair as it will be.
 static bool put_pointer(const struct change *change, const struct manifest_node *pod,
-                        size_t num_before, struct buf *out) {
+                        const struct original_moved *by, struct buf *out) {
     struct buf pointer = {0};
     bool ok = change_pointer(change->target->parent, pod, &pointer) &&
               buf_printf(&pointer, "/%s", change->value->first->key->text);
@@ -23,13 +37,9 @@ static bool put_pointer(const struct change *change, const struct manifest_node 
     if (text == NULL) {
         return false;
     }
-    const size_t lead = strlen(INIT_CONTAINERS);
     struct buf moved = {0};
-    if (strncmp(text, INIT_CONTAINERS, lead) == 0) {
-        char *rest = NULL;
-        size_t index = strtoul(text + lead, &rest, 10);
-        ok = buf_printf(&moved, INIT_CONTAINERS "%zu%s", index + num_before, rest);
-    } else {
+    if (!put_moved(text, INIT_CONTAINERS, by->init_containers, &moved, &ok) &&
+        !put_moved(text, CONTAINERS, by->containers, &moved, &ok)) {
         ok = buf_append_text(&moved, text);
     }
     free(text);
@@ -47,14 +57,14 @@ static bool put_kept(const struct change *change, struct span text, struct buf *
 }
 
 bool original_render(const struct change_list *changes, const struct manifest_node *pod,
-                     struct span text, size_t num_before, struct buf *out) {
+                     struct span text, const struct original_moved *moved, struct buf *out) {
     size_t num = 0;
     bool ok = true;
     for (size_t i = 0; ok && i < changes->num; i++) {
         const struct change *change = &changes->changes[i];
         if (change->kind == CHANGE_ENTRY) {
             ok = buf_append_text(out, num++ == 0 ? "{" : ",") &&
-                 put_pointer(change, pod, num_before, out) && put_kept(change, text, out);
+                 put_pointer(change, pod, moved, out) && put_kept(change, text, out);
         }
     }
     return ok && (num == 0 || buf_append_text(out, "}"));

@@ -16,9 +16,14 @@
 #include "base/span.h"
 
 // Appends what CHANGE_ENTRY takes the place of to `out`; nothing when no change does.
-// `num_before` is how many items will come before those of spec.initContainers.
+// `moved` is how many items will come before those that are there.
+struct original_moved {
+    size_t init_containers;
+    size_t containers;
+};
 bool original_render(const struct change_list *changes, const struct manifest_node *pod,
-                     struct span text, size_t num_before, struct buf *out) MUST_USE;
+                     struct span text, const struct original_moved *moved,
+                     struct buf *out) MUST_USE;
 
 // The pairs to put back into `pod`, read from its annotation.
 struct original {

@@ -21,6 +21,10 @@ struct planner {
     struct manifest_node *spec;
     struct settings settings;
     struct buf probes; // rows of status.probes
+    struct original_moved moved;
+    bool shares_processes; // the agent sees by itself that the application has ended
+    const char *added;     // of MARK_ADDED; "" for nothing
+    const char *app;       // the first container's name
     struct err *err;
 };
 
@@ -141,6 +145,29 @@ static bool check_pod(const struct planner *planner) {
     return true;
 }
 
+// As an ordinary container the agent is not told when the application has ended, and is not started
+// again with it.
+static bool check_ending(const struct planner *planner) {
+    if (settings_is(&planner->settings, SETTING_SIDECAR, "native")) {
+        return true;
+    }
+    if (says(planner->spec, "restartPolicy", "OnFailure")) {
+        return ERR_SET(planner->err, ERR_INPUT,
+                       SETTINGS_PREFIX
+                       "sidecar: container does not go with restartPolicy: "
+                       "OnFailure: the agent leaves when the application has ended, "
+                       "and would be missing when that is started again; say Never");
+    }
+    const char *shares = manifest_text(planner->spec, MARK_SHARES);
+    if (planner->shares_processes && shares != NULL && strcmp(shares, "true") != 0) {
+        return ERR_SET(planner->err, ERR_INPUT,
+                       SETTINGS_PREFIX
+                       "sidecar: container needs shareProcessNamespace: true in a "
+                       "pod that ends, by which the agent sees the application end");
+    }
+    return true;
+}
+
 // --- changing ------------------------------------------------------------------------------------
 
 // Puts the pair that `text` says into `map`; nothing where there is no text. `text` is emptied.
@@ -197,15 +224,42 @@ static bool plan_containers(struct planner *planner, const char *key) {
     return true;
 }
 
-static bool plan_spec(const struct planner *planner) {
+// The agent comes before the containers that have been planned.
+static bool plan_spec(struct planner *planner) {
     struct buf text = {0};
-    if (!injected_containers(&planner->settings, &text)) {
+    if (!injected_init_containers(&planner->settings, &text, &planner->moved.init_containers)) {
+        return out_of_memory(planner, &text);
+    }
+    if (!put(planner, planner->spec, &text)) {
+        return false;
+    }
+    if (!injected_containers(&planner->settings, &text, &planner->moved.containers)) {
         return out_of_memory(planner, &text);
     }
     if (!put(planner, planner->spec, &text)) {
         return false;
     }
     if (!injected_volumes(&planner->settings, &text)) {
+        return out_of_memory(planner, &text);
+    }
+    return put(planner, planner->spec, &text);
+}
+
+// What an ordinary container needs beside that.
+static bool plan_ending(struct planner *planner) {
+    struct buf text = {0};
+    const struct manifest_node *annotations = manifest_at(planner->pod, "metadata/annotations");
+    const struct manifest_node *containers = manifest_find(planner->spec, "containers");
+    planner->added = "";
+    if (settings_is(&planner->settings, SETTING_SIDECAR, "native")) {
+        return true;
+    }
+    planner->app = manifest_text(containers->first, "name");
+    bool has_default = manifest_find(annotations, MARK_DEFAULT_CONTAINER) != NULL;
+    bool shares = !planner->shares_processes || manifest_find(planner->spec, MARK_SHARES) != NULL;
+    planner->added = has_default ? (shares ? "" : MARK_SHARES)
+                                 : (shares ? MARK_DEFAULT : MARK_DEFAULT "," MARK_SHARES);
+    if (!shares && !buf_append_text(&text, MARK_SHARES ": true\n")) {
         return out_of_memory(planner, &text);
     }
     return put(planner, planner->spec, &text);
@@ -233,11 +287,20 @@ static unsigned grace_of(const struct manifest_node *spec) {
     return value > 1000000 ? 1000000 : (unsigned)value;
 }
 
-static bool render_annotations(const struct buf *config, const struct buf *original,
-                               struct buf *out) {
+// `kubectl logs` and `kubectl exec` mean the application, as they did before.
+static bool render_added(const struct planner *planner, struct buf *out) {
+    return *planner->added == '\0' ||
+           (buf_printf(out, "  " MARK_ADDED ": \"%s\"\n", planner->added) &&
+            (strstr(planner->added, MARK_DEFAULT) == NULL ||
+             buf_printf(out, "  " MARK_DEFAULT_CONTAINER ": \"%s\"\n", planner->app)));
+}
+
+static bool render_annotations(const struct planner *planner, const struct buf *config,
+                               const struct buf *original, struct buf *out) {
     return buf_append_text(out, "annotations:\n  " MARK_INJECTED ": \"" MARK_FORM "\"\n"
                                 "  " MARK_CONFIG ": ") &&
            render_quoted(out, buf_span(config)) && buf_append_text(out, "\n") &&
+           render_added(planner, out) &&
            (buf_span(original).len == 0 ||
             (buf_append_text(out, "  " MARK_ORIGINAL ": ") &&
              render_quoted(out, buf_span(original)) && buf_append_text(out, "\n")));
@@ -265,14 +328,11 @@ static bool put_annotations(const struct planner *planner, const struct buf *con
     struct manifest_node *metadata = manifest_find(planner->pod, "metadata");
     bool is_there = metadata != NULL && !manifest_is_empty(metadata);
     struct buf text = {0};
-    if (!render_annotations(config, original, &text) || (!is_there && !wrap_in_metadata(&text))) {
+    if (!render_annotations(planner, config, original, &text) ||
+        (!is_there && !wrap_in_metadata(&text))) {
         return out_of_memory(planner, &text);
     }
     return put(planner, is_there ? metadata : planner->pod, &text);
-}
-
-static size_t num_init_containers(const struct planner *planner) {
-    return settings_is(&planner->settings, SETTING_INTERCEPTION, "redirect") ? 2 : 1;
 }
 
 // Annotations that are there and empty are among what is replaced: they are planned once to see
@@ -283,8 +343,8 @@ static bool plan_with_original(const struct planner *planner, const struct buf *
     struct buf original = {0};
     bool ok = put_annotations(planner, config, &original);
     if (ok && planner->plan->source.len > 0) {
-        ok = original_render(changes, planner->pod, planner->plan->source,
-                             num_init_containers(planner), &original) ||
+        ok = original_render(changes, planner->pod, planner->plan->source, &planner->moved,
+                             &original) ||
              ERR_NO_MEMORY(planner->err, "planning an injection");
         changes->num = num;
         ok = ok && put_annotations(planner, config, &original);
@@ -295,6 +355,7 @@ static bool plan_with_original(const struct planner *planner, const struct buf *
 
 static bool plan_annotations(const struct planner *planner) {
     struct agent_config_facts facts = {.grace_s = grace_of(planner->spec),
+                                       .shares_processes = planner->shares_processes,
                                        .probes = buf_span(&planner->probes)};
     struct buf config = {0};
     bool ok = (agent_config_render(&planner->settings, &facts, &config) ||
@@ -311,10 +372,12 @@ bool plan_pod(struct plan *plan, struct manifest_node *pod, const struct setting
                               .spec = manifest_find(pod, "spec"),
                               .settings = *settings,
                               .err = err};
-    bool ok = settings_read(&planner.settings, manifest_at(pod, "metadata/annotations"), err) &&
-              check_pod(&planner) && plan_containers(&planner, "initContainers") &&
-              plan_containers(&planner, "containers") && plan_spec(&planner) &&
-              plan_annotations(&planner);
+    bool ok = settings_read(&planner.settings, manifest_at(pod, "metadata/annotations"), err);
+    planner.shares_processes = settings_is(&planner.settings, SETTING_SIDECAR, "container") &&
+                               says(planner.spec, "restartPolicy", "Never");
+    ok = ok && check_pod(&planner) && check_ending(&planner) &&
+         plan_containers(&planner, "initContainers") && plan_containers(&planner, "containers") &&
+         plan_spec(&planner) && plan_ending(&planner) && plan_annotations(&planner);
     buf_fini(&planner.probes);
     return ok;
 }

@@ -1,6 +1,7 @@
 #include "agent/inject/removal.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include "agent/inject/mark.h"
 #include "agent/inject/original.h"
@@ -18,7 +19,9 @@ typedef bool ours_fn(const struct manifest_node *child);
 // --- marking what is ours ------------------------------------------------------------------------
 
 static bool is_our_annotation(const struct manifest_node *child) {
-    return child->key != NULL && mark_is_annotation(child->key->text);
+    return child->key != NULL && (mark_is_annotation(child->key->text) ||
+                                  (strcmp(child->key->text, MARK_DEFAULT_CONTAINER) == 0 &&
+                                   mark_is_added(child->parent, MARK_DEFAULT)));
 }
 
 // Marks our children of a collection; and the collection, when it holds nothing else: it was made
@@ -46,6 +49,14 @@ static void mark_annotations(const struct remover *remover) {
     if (!original_covers(&remover->original, remover->pod, metadata)) {
         mark(remover, manifest_find(metadata, "annotations"), is_our_annotation);
         mark(remover, metadata, is_marked);
+    }
+}
+
+static void mark_shared_processes(const struct remover *remover, const struct manifest_node *spec) {
+    struct manifest_node *shares = manifest_find(spec, "shareProcessNamespace");
+    if (shares != NULL &&
+        mark_is_added(manifest_at(remover->pod, "metadata/annotations"), MARK_SHARES)) {
+        shares->is_marked = true;
     }
 }
 
@@ -142,7 +153,8 @@ static bool cut_pod(const struct remover *remover, const struct manifest_node *s
            cut_in(remover, metadata) &&
            (metadata == NULL || metadata->is_marked ||
             cut_in(remover, manifest_find(metadata, "annotations"))) &&
-           cut_in(remover, init) && cut_in(remover, manifest_find(spec, "volumes")) &&
+           cut_in(remover, init) && cut_in(remover, manifest_find(spec, "containers")) &&
+           cut_in(remover, manifest_find(spec, "volumes")) &&
            (init == NULL || init->is_marked || cut_in_containers(remover, init)) &&
            cut_in_containers(remover, manifest_find(spec, "containers"));
 }
@@ -155,7 +167,9 @@ bool removal_plan(struct manifest_node *pod, struct span text, struct edit_list 
     }
     const struct manifest_node *spec = manifest_find(pod, "spec");
     mark_annotations(&remover);
+    mark_shared_processes(&remover, spec);
     mark(&remover, manifest_find(spec, "initContainers"), mark_is_ours);
+    mark(&remover, manifest_find(spec, "containers"), mark_is_ours);
     mark(&remover, manifest_find(spec, "volumes"), mark_is_ours);
     mark_in_containers(&remover, manifest_find(spec, "initContainers"));
     mark_in_containers(&remover, manifest_find(spec, "containers"));

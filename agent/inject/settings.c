@@ -10,6 +10,7 @@ enum { VALUE_MAX = 512, CONFIG_MAX = 128 << 10, PORT_MAX = 65535 };
 enum form {
     FORM_IMAGE,
     FORM_MODE,
+    FORM_SIDECAR,
     FORM_INTERCEPTION,
     FORM_INTERCEPT_AS,
     FORM_PORTS,
@@ -123,6 +124,7 @@ static const struct {
 } FORMS[] = {
     [FORM_IMAGE] = {NULL, is_image, "an image reference"},
     [FORM_MODE] = {"strict permissive", NULL, "strict or permissive"},
+    [FORM_SIDECAR] = {"native container", NULL, "native or container"},
     [FORM_INTERCEPTION] = {"redirect explicit", NULL, "redirect or explicit"},
     [FORM_INTERCEPT_AS] = {"nonroot root", NULL, "nonroot or root"},
     [FORM_PORTS] = {NULL, is_ports, "ports and ranges like \"8080,9000-9010\""},

@@ -221,6 +221,29 @@ static void test_not_ours(void **state UNUSED) {
     close(listener);
 }
 
+// It listens when somebody has waited for it for a while; and what is not ready in time is not.
+static void test_waits_until_ready(void **state UNUSED) {
+    struct agent agent = {.address = http_probe_free_address()};
+    (void)netaddr_format(&agent.address, agent.text);
+    agent.pid = fork();
+    assert_true(agent.pid >= 0);
+    if (agent.pid == 0) {
+        usleep(300 * 1000);
+        serve(&agent.address, true);
+    }
+    assert_int_equal(RUN("--ready", "--address", agent.text)->code, 3); // the control
+    struct outcome *o = RUN("--ready", "--wait", "60s", "--address", agent.text);
+    assert_int_equal(o->code, 0);
+    assert_string_equal(o->out, "ready\n");
+    assert_string_equal(o->err, "");
+    stop(&agent);
+    agent = start(false);
+    o = RUN("--ready", "--wait", "300ms", "--address", agent.text);
+    assert_int_equal(o->code, 1);
+    assert_int_equal(strncmp(o->out, "not ready\n", 10), 0);
+    stop(&agent);
+}
+
 static void test_usage(void **state UNUSED) {
     assert_int_equal(RUN("everything")->code, 2);
     assert_int_equal(RUN("identity", "tunnels")->code, 2);
@@ -228,6 +251,8 @@ static void test_usage(void **state UNUSED) {
     assert_int_equal(RUN("-o", "yaml")->code, 2);
     assert_int_equal(RUN("metrics", "-o", "json")->code, 2);
     assert_int_equal(RUN("--ready", "identity")->code, 2);
+    assert_int_equal(RUN("--wait", "5s")->code, 2);
+    assert_int_equal(RUN("--ready", "--wait", "5")->code, 2);
     assert_int_equal(RUN("--address", "127.0.0.1:1", "--config", "x")->code, 2);
     assert_int_equal(RUN("--address", "nowhere")->code, 1);
     struct outcome *o = RUN("--help");
@@ -237,9 +262,13 @@ static void test_usage(void **state UNUSED) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_overview),     cmocka_unit_test(test_subjects),
-        cmocka_unit_test(test_ready),        cmocka_unit_test(test_from_config),
-        cmocka_unit_test(test_nobody_there), cmocka_unit_test(test_not_ours),
+        cmocka_unit_test(test_overview),
+        cmocka_unit_test(test_subjects),
+        cmocka_unit_test(test_ready),
+        cmocka_unit_test(test_from_config),
+        cmocka_unit_test(test_nobody_there),
+        cmocka_unit_test(test_not_ours),
+        cmocka_unit_test(test_waits_until_ready),
         cmocka_unit_test(test_usage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

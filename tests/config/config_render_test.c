@@ -30,7 +30,7 @@ static void test_json_reads_back(void **state) {
     (void)state;
     static const char *const texts[] = {
         "",
-        "status: {listen: ''}\nworkers: 3\ndrain: {deadline: 0s}\n",
+        "status: {listen: ''}\nworkers: 3\ndrain: {deadline: 0s, withApplication: true}\n",
         "outbound:\n"
         "  listen: []\n"
         "  listeners: [{listen: '127.0.0.1:7000', destination: '[fd00::1]:6379'},\n"

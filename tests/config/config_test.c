@@ -79,6 +79,7 @@ static void test_default_values(void **state) {
     assert_false(config->trust_store.is_set);
     assert_false(config->status.quit);
     assert_int_equal(config->drain_deadline_ms, 25000);
+    assert_false(config->drain_with_application);
     assert_int_equal(config->workers, 0);
     assert_int_equal(config->log_level, LOG_INFO);
     assert_int_equal(config->log_format, LOG_LOGFMT);
@@ -94,7 +95,7 @@ static void test_identity_and_rest(void **state) {
               "  hint: internal\n"
               "  spiffeId: spiffe://example.org/ns/a/sa/b\n"
               "  closeAtExpiry: true\n"
-              "drain: {deadline: 500ms}\n"
+              "drain: {deadline: 500ms, withApplication: true}\n"
               "status: {listen: '[::1]:16020', health: '0.0.0.0:15021', quit: true}\n"
               "log: {level: debug, format: json}\n"
               "workers: 64\n");
@@ -103,6 +104,7 @@ static void test_identity_and_rest(void **state) {
     assert_string_equal(config->identity.spiffe_id, "spiffe://example.org/ns/a/sa/b");
     assert_true(config->identity.close_at_expiry);
     assert_int_equal(config->drain_deadline_ms, 500);
+    assert_true(config->drain_with_application);
     expect_addr(&config->status.listen, "[::1]:16020");
     assert_true(config->status.has_health);
     expect_addr(&config->status.health, "0.0.0.0:15021");

@@ -99,6 +99,7 @@ def test_other_parsers_see_the_same(run, path):
 
 
 OURS = ("annotations", "metadata", "initContainers", "volumes", "env", "volumeMounts")
+ADDED = ("kubectl.kubernetes.io/default-container", "shareProcessNamespace")
 PROBES = ("livenessProbe", "readinessProbe", "startupProbe", "lifecycle")
 
 
@@ -115,5 +116,5 @@ def without_ours(value):
     if not isinstance(value, dict):
         return value
     kept = {key: without_ours(item) for key, item in value.items()
-            if not key.startswith("pavise/") and key not in PROBES}
+            if not key.startswith("pavise/") and key not in PROBES + ADDED}
     return {key: item for key, item in kept.items() if item or key not in OURS}

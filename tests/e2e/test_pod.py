@@ -2,6 +2,7 @@
 probes under strict mode, the end of the application and of the agent."""
 
 import shutil
+import time
 from concurrent import futures
 
 import grpc
@@ -58,13 +59,13 @@ def images(tmp_path_factory):
     return {"pavise:1": Image(folder / "agent"), "intercept:1": Image(folder / "intercept")}
 
 
-def manifest(*words, annotations=None, **more):
+def manifest(*words, annotations=None, spec=None, **more):
     container = {"name": "app", "image": "app:1", "command": [PYTHON, "-c", APPLICATION, *words],
                  **more}
     own = {"pavise/identity-socket": "authority.sock", **(annotations or {})}
     return yaml.safe_dump({"apiVersion": "v1", "kind": "Pod",
                            "metadata": {"name": "shop", "annotations": own},
-                           "spec": {"terminationGracePeriodSeconds": 20,
+                           "spec": {"terminationGracePeriodSeconds": 20, **(spec or {}),
                                     "containers": [container]}})
 
 
@@ -140,6 +141,59 @@ def test_a_job_ends(lab, start, family):
     pod = start(manifest("once", annotations={"pavise/ip-family": family}))
     assert pod.process("app").wait() == 0
     assert pod.end_of_job() == {"pavise": 0}
+
+
+ORDINARY = {"pavise/sidecar": "container"}
+
+
+def test_a_job_ends_without_native_sidecars(lab, start):
+    """The agent sees in the shared process namespace that the application has ended, and not before
+    it has begun: it is a container like any other, and nobody tells it."""
+    authority(lab)
+    peer(lab)
+    pod = start(manifest("once", annotations=ORDINARY, spec={"restartPolicy": "Never"}))
+    assert pod.started == ["pavise-intercept", "pavise", "app"]
+    assert pod.process("app").wait() == 0
+    assert "the peer says hello" in pod.process("app").log()
+    assert pod.process("pavise").wait() == 0
+    said = pod.process("pavise").log()
+    assert said.index("event=application_ended") < said.index("event=draining")
+    assert "event=drained" in said
+
+
+def test_an_application_that_runs_on(lab, start):
+    """The control: while any of its processes is there, so is the agent; also one that was left
+    behind by the first."""
+    authority(lab)
+    peer(lab)
+    done = lab.path("done")
+    stay = ["/bin/sh", "-c", f"while [ ! -e {done} ]; do sleep 0.1; done & echo left"]
+    pod = start(manifest(annotations=ORDINARY, spec={"restartPolicy": "Never"}, command=stay))
+    agent = pod.process("pavise")
+    assert pod.process("app").wait() == 0
+    time.sleep(4)  # twice as long as it takes to see an end
+    assert agent.is_running() and "event=application_ended" not in agent.log()
+    done.touch()
+    assert agent.wait() == 0
+    assert "event=application_ended" in agent.log()
+
+
+def test_an_application_that_is_not_there_yet(lab, start):
+    """Its image may take its time: what somebody executes in the agent's container meanwhile is not
+    the application, although it is root's, and is not missed when it has ended."""
+    def look_around(pod):
+        done = pod.execute("pavise", ["/usr/bin/pavise", "status", "--ready", "--wait", "1s",
+                                      "--address", "127.0.0.1:1"], uid=0)
+        assert "no agent answers" in done.stderr
+        time.sleep(3)  # longer than it takes to see an end
+
+    authority(lab)
+    peer(lab)
+    pod = start(manifest("once", annotations=ORDINARY, spec={"restartPolicy": "Never"}),
+                before_the_application=look_around)
+    assert pod.process("app").wait() == 0
+    assert "the peer says hello" in pod.process("app").log()
+    assert pod.process("pavise").wait() == 0
 
 
 def test_a_job_ends_the_agent_itself(lab, start):

@@ -129,6 +129,13 @@ static void test_refusals(void **state) {
     expect_refusal(POD "  annotations: {pavise/identity: podCertificate}\n"
                        "spec:\n  containers: [{name: a}]\n",
                    "needs pavise/identity-signer");
+    expect_refusal(POD "  annotations: {pavise/sidecar: container}\nspec:\n"
+                       "  restartPolicy: OnFailure\n  containers: [{name: a}]\n",
+                   "does not go with restartPolicy: OnFailure");
+    expect_refusal(POD "  annotations: {pavise/sidecar: container}\nspec:\n"
+                       "  restartPolicy: Never\n  shareProcessNamespace: false\n"
+                       "  containers: [{name: a}]\n",
+                   "needs shareProcessNamespace: true");
     expect_refusal(POD "spec:\n  containers:\n  - name: a\n    livenessProbe:\n"
                        "      httpGet: {port: web}\n",
                    "the container has no port \"web\" for its livenessProbe");

@@ -104,6 +104,8 @@ def pod_of(spec, **metadata):
 def golden_pods():
     """The pods that the golden manifests would lead to, as far as pods need completing."""
     for path in sorted(GOLDEN.glob("*.*")):
+        if path.name.startswith("ordinary-"):  # for clusters that have no policy, either
+            continue
         text = path.read_text(encoding="utf-8")
         is_json = path.suffix == ".json"
         for document in [json.loads(text)] if is_json else yaml.safe_load_all(text):
@@ -256,6 +258,14 @@ def test_wrong_settings_are_refused_with_the_same_sentence(kube):
         # Of interception the other policy may speak first, and of quantities the API server.
         assert sentence in answer["denied"] or \
             ("interception" in wrong or "quantities" in answer["denied"]), wrong
+
+
+def test_the_policy_knows_native_sidecars_only(kube):
+    """Every cluster that has it has them."""
+    pod = pod_of({}, annotations={"pavise/sidecar": "container"})
+    answer = kube([{"pod": pod, "labels": OPTED_IN}], "admit", *POLICIES)[0]
+    assert "pavise/sidecar: container is for clusters without" in answer["denied"]
+    injected(pod)
 
 
 def half(change):

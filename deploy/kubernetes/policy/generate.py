@@ -35,6 +35,7 @@ IDENTITIES = ["spiffeCsi", "istioCa", "certManager", "podCertificate"]
 FORMS = {
     "FORM_IMAGE": "[A-Za-z0-9][A-Za-z0-9._:/@-]*",
     "FORM_MODE": "strict|permissive",
+    "FORM_SIDECAR": "native",
     "FORM_INTERCEPTION": "redirect|explicit",
     "FORM_INTERCEPT_AS": "nonroot|root",
     "FORM_PORTS": "([0-9]{1,5}(-[0-9]{1,5})?(,[0-9]{1,5}(-[0-9]{1,5})?)*)?",
@@ -47,6 +48,8 @@ FORMS = {
     "FORM_FAMILY": "ipv4|ipv6",
     "FORM_CONFIG": r"[^\x00-\x09\x0b-\x1f]*",
     "FORM_QUANTITY": "[0-9][A-Za-z0-9.]*"}
+# Where the policy lets less in than the program does.
+OWN_COMPLAINTS = {"sidecar": "pavise/sidecar: container is for clusters without native sidecars"}
 VALUE_MAX, CONFIG_MAX = 512, 128 << 10
 
 
@@ -299,14 +302,14 @@ def validations(program):
         rows.append(f"- expression: >-\n    !('pavise/{key}' in variables.annotations) ||\n"
                     f"    (variables.annotations['pavise/{key}'].size() <= {most} &&\n"
                     f"    variables.annotations['pavise/{key}'].matches(r'^({FORMS[form]})$'))\n"
-                    f"  message: {json.dumps(program.complaint(key))}")
+                    f"  message: {json.dumps(OWN_COMPLAINTS.get(key) or program.complaint(key))}")
     return "\n".join(rows)
 
 
 def known_keys():
     keys = [key for key, _, _ in setting_rows()]
     return "[" + ", ".join(f"'pavise/{key}'" for key in
-                           ["inject", "injected", "agent-config", "original", *keys]) + "]"
+                           ["inject", "injected", "agent-config", "original", "added", *keys]) + "]"
 
 
 def defaults():

@@ -11,6 +11,7 @@ import tarfile
 import pytest
 
 from . import settings
+from .waiting import wait_until
 
 BUILD = settings.REPOSITORY / "deploy/image/build.py"
 CAPABILITY = "SCHILY.xattr.security.capability"
@@ -80,10 +81,12 @@ def runtime_default(capabilities):
                           if rule.get(key)} for rule in profile["syscalls"] if applies(rule)]}
 
 
-# crun refuses a machine whose cgroups are half version 1, which is not what is tested here.
+# crun refuses a machine whose cgroups are half version 1, which is not what is tested here. Each
+# container has a group of its own, as far as one can tell from inside.
 OWN_CGROUPS = """
 umount -l /sys/fs/cgroup 2>/dev/null
-mount -t cgroup2 none /sys/fs/cgroup && exec "$@"
+mount -t cgroup2 none /sys/fs/cgroup && mkdir -p "/sys/fs/cgroup/pavise-e2e/$0" &&
+echo 0 > "/sys/fs/cgroup/pavise-e2e/$0/cgroup.procs" && exec "$@"
 """
 
 
@@ -91,7 +94,7 @@ class Container:
     """One container: an unpacked image, who it runs as, in which network namespace."""
 
     def __init__(self, lab, name, image, *, args=None, host=None, capabilities=(), mounts=(),
-                 seccomp=None):
+                 seccomp=None, pid_namespace=None):
         self.folder = lab.path(f"{name}.bundle")
         self.folder.mkdir()
         image.unpack(self.folder / "rootfs")
@@ -111,20 +114,34 @@ class Container:
                        {"destination": "/dev", "type": "tmpfs", "source": "tmpfs"},
                        *({"destination": str(inside), "type": "none", "source": str(outside),
                           "options": ["rbind", option]} for outside, inside, option in mounts)],
-            "linux": {"namespaces": [{"type": "mount"}, {"type": "pid"}, {"type": "ipc"},
+            "linux": {"namespaces": [{"type": "mount"}, {"type": "ipc"},
+                                     {"type": "pid", **(
+                                         {"path": pid_namespace} if pid_namespace else {})},
                                      {"type": "network", **(
                                          {"path": str(host.namespace)} if host else {})}]},
         }
         if seccomp is not None:
             spec["linux"]["seccomp"] = seccomp
         (self.folder / "config.json").write_text(json.dumps(spec), encoding="ascii")
+        self._group = name
         self.name = f"pavise-e2e-{os.getpid()}-{name}"
 
-    def argv(self):
+    def _crun(self, *words):
         return [settings.program("unshare"), "--mount", "--propagation", "private", "sh", "-c",
-                OWN_CGROUPS, "sh", settings.program("crun"), "--cgroup-manager=disabled",
-                f"--root={self.folder / 'state'}", "run", "--bundle", self.folder, self.name]
+                OWN_CGROUPS, self._group, settings.program("crun"), "--cgroup-manager=disabled",
+                f"--root={self.folder / 'state'}", *words]
+
+    def argv(self):
+        return self._crun("run", "--bundle", self.folder, self.name)
 
     def run(self, seconds=60):
         return subprocess.run(self.argv(), text=True, capture_output=True, timeout=seconds,
                               check=False, env=settings.environment())
+
+    def execute(self, words, uid=None, seconds=60):
+        """A command in the container while it runs, as its user or another."""
+        wait_until("it runs", (self.folder / "state" / self.name / "status").exists)
+        user = f"--user={self.uid if uid is None else uid}"
+        return subprocess.run(self._crun("exec", user, self.name, *words), text=True,
+                              capture_output=True, timeout=seconds, check=False,
+                              env=settings.environment())

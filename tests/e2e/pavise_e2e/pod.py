@@ -11,6 +11,7 @@ import yaml
 from . import settings
 from .image import Container, runtime_default
 from .status import Status
+from .waiting import wait_until
 
 # In a mount namespace of its own: words until "--" are pairs of a folder and where it is mounted.
 MOUNTED = """
@@ -19,6 +20,19 @@ while [ "$1" != -- ]; do mkdir -p "$2" && mount --bind "$1" "$2" && shift 2; don
 shift
 exec "$@"
 """
+
+# Process 1 of a namespace takes no signal from inside, and `unshare` none while it waits.
+PAUSE = """
+trap 'exit 0' TERM
+setpriv --pdeathsig KILL unshare --pid --fork --kill-child sleep infinity &
+wait
+"""
+
+
+def only_child(pid):
+    """The process that another has started, or None."""
+    children = pathlib.Path(f"/proc/{pid}/task/{pid}/children")
+    return next(iter(children.read_text().split()), None) if pid else None
 
 
 def injected(manifest, **options):
@@ -42,12 +56,19 @@ class Pod:
         self._host, self._node = host, node
         is_v6 = manifest["metadata"]["annotations"].get("pavise/ip-family") == "ipv6"
         self._address = host.v6 if is_v6 else host.v4  # the pod's first one
-        self._processes = {}
+        self._processes, self._containers = {}, {}
+        self._shared = self._share_processes() if self._spec("shareProcessNamespace") else None
         lab.path("volumes").mkdir(exist_ok=True)
         self._volumes = {one["name"]: self._volume(one) for one in self._spec("volumes")}
 
     def _spec(self, key):
         return self.pod["spec"].get(key, [])
+
+    def _share_processes(self):
+        """The process namespace of the pod, in which something like the pause container is 1."""
+        pause = self._lab.start("pause", ["sh", "-c", PAUSE])
+        wait_until("there is a process 1", lambda: only_child(only_child(pause.pid)))
+        return f"/proc/{only_child(only_child(pause.pid))}/ns/pid"
 
     # --- volumes
 
@@ -86,16 +107,19 @@ class Pod:
         added = [f"CAP_{name}" for name in security["capabilities"].get("add", [])]
         made = Container(self._lab, container["name"], self._images[container["image"]],
                          args=container["args"], host=self._host, capabilities=added,
-                         mounts=self._mounts(container), seccomp=runtime_default(added))
+                         mounts=self._mounts(container), seccomp=runtime_default(added),
+                         pid_namespace=self._shared)
         assert made.uid == security["runAsUser"]
+        self._containers[container["name"]] = made
         return made
 
     def _start_program(self, container):
         mounts = [word for folder, inside, _ in self._mounts(container)
                   for word in (folder, inside)]
         env = {one["name"]: one["value"] for one in container.get("env", [])}
+        shared = [settings.program("nsenter"), f"--pid={self._shared}"] if self._shared else []
         return self._lab.start(container["name"], [
-            settings.program("unshare"), "--mount", "--propagation", "private", "sh", "-c",
+            *shared, settings.program("unshare"), "--mount", "--propagation", "private", "sh", "-c",
             MOUNTED, "sh", *mounts, "--", *container["command"]], host=self._host, env=env)
 
     def _start(self, container):
@@ -117,6 +141,10 @@ class Pod:
         lines = pathlib.Path(f"/proc/{child}/status").read_text().splitlines()
         return {key: value.split() for key, _, value in (line.partition(":") for line in lines)}
 
+    def execute(self, name, command, **options):
+        """As `kubectl exec` does it in a container of the injection's."""
+        return self._containers[name].execute(command, **options)
+
     # --- probes
 
     def handle(self, handler):
@@ -136,7 +164,7 @@ class Pod:
         return self.handle(self.container(container)[kind])
 
     def container(self, name):
-        return next(one for one in self._spec("initContainers") + self._spec("containers")
+        return next(one for one in [*self._spec("initContainers"), *self._spec("containers")]
                     if one["name"] == name)
 
     def _wait_started(self, container):
@@ -150,7 +178,7 @@ class Pod:
 
     # --- life
 
-    def begin(self, before_the_wait=lambda: None):
+    def begin(self, before_the_wait=lambda: None, before_the_application=lambda pod: None):
         """Up to the application's start; `before_the_wait` is called when a sidecar has been
         started and is waited for."""
         for container in self._spec("initContainers"):
@@ -162,7 +190,17 @@ class Pod:
                 code = process.wait()
                 assert code == 0, f"{container['name']} ended with {code}:\n{process.log()}"
         for container in self._spec("containers"):
+            if container["image"] not in self._images:
+                before_the_application(self)
             self._start(container)
+            self._run_hook(container)
+
+    def _run_hook(self, container):
+        """The next container waits for it."""
+        hook = container.get("lifecycle", {}).get("postStart", {}).get("exec")
+        if hook and container["name"] in self._containers:
+            done = self.execute(container["name"], hook["command"])
+            assert done.returncode == 0, done.stdout + done.stderr
 
     def end(self):
         """The pod is deleted: SIGTERM to the application, and to the sidecars, the last one first,

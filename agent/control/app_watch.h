@@ -1,0 +1,37 @@
+// Whether the application has ended, seen from a process namespace that is shared with it: a
+// process of its own, forked before the sandbox closes /proc to the agent (docs/decisions/0012),
+// looks into it. The application is every process there but
+//   - number 1, which is the pod's pause container or whatever else holds the namespace,
+//   - those with the agent's uid: itself, and what it has started,
+//   - those in the agent's own control group, where control groups tell containers apart: what
+//     somebody executes in its container, which is root's for a moment before it is the agent's,
+//   - dead ones that nobody has waited for.
+#ifndef AGENT_CONTROL_APP_WATCH_H
+#define AGENT_CONTROL_APP_WATCH_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+// In a row without any process of it: one container may end just before another one starts.
+#define APP_WATCH_MISSES 8
+
+enum app_watch_state {
+    APP_WATCH_NOT_YET, // it was never seen
+    APP_WATCH_RUNS,
+    APP_WATCH_ENDED,
+};
+
+struct app_watch {
+    const char *proc; // "/proc"
+    uid_t own_uid;
+    bool was_seen;
+    unsigned misses;
+};
+
+enum app_watch_state app_watch_look(struct app_watch *watch);
+
+// Starts the process that looks until the application has ended, then says a byte. A descriptor,
+// which ends it when it is closed; -1 with errno. Before the first thread of this process.
+int app_watch_start(const struct app_watch *watch);
+
+#endif
