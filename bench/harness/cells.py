@@ -87,6 +87,8 @@ def ping():
     def measure(bench, pair, plan):
         result, cpu = spent(pair, lambda: load.run(
             bench, "ping", pair.entry, size=1024, seconds=plan.cell_s))
+        if result["latency"]["count"] == 0:
+            raise load.NotMeasured("no message came back in time")
         values = {f"ping {key}": result["latency"][key] for key in ("p50", "p99")}
         if cpu:
             values["cpu ping"] = sum(cpu.values()) / result["latency"]["count"]

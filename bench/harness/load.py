@@ -25,9 +25,13 @@ def run(bench, kind, to, **options):
 
 def handshakes(bench, pair, kind, seconds):
     """TLS handshakes with the inside of `pair`, one after the other; "full" or "resumed"."""
+    return tls_client(bench, pair.tls_entry, pair.recipe.alpn or "-", kind, seconds)
+
+
+def tls_client(bench, to, alpn, kind, seconds):
+    """The same with `to`; "-" for `alpn` where an echo answers."""
     own = bench.pki.outside
-    argv = [bench.tools.handshake, pair.tls_entry, pair.recipe.alpn or "-", kind, seconds,
-            own.chain, own.key]
+    argv = [bench.tools.handshake, to, alpn, kind, seconds, own.chain, own.key]
     return json.loads(_output(argv, seconds + GRACE_S))
 
 

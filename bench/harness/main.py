@@ -12,8 +12,8 @@ import sys
 import tempfile
 import time
 
-from . import (dialling, fresh, load, machine, output, plan as plans, proof, report, rounds, scale,
-               targets)
+from . import (dialling, edges, fresh, load, machine, output, plan as plans, proof, report, rounds,
+               scale, targets)
 from .cells import LOADS
 from .pair import NotMeasured, Pair
 from .peers import ALL
@@ -55,7 +55,7 @@ def arguments(argv):
 
 
 def load_names():
-    return [FRESH] + [each.name for each in LOADS]
+    return [FRESH] + [each.name for each in (*edges.LOADS, *LOADS)]
 
 
 def load_of(name):
@@ -64,7 +64,8 @@ def load_of(name):
         return name
     if name in [cell.name for cell in fresh.CELLS + dialling.CELLS]:
         return FRESH
-    return next((each.name for each in LOADS if name in [cell.name for cell in each.cells]), None)
+    return next((each.name for each in (*edges.LOADS, *LOADS)
+                 if name in [cell.name for cell in each.cells]), None)
 
 
 def chosen(args, results):
@@ -106,6 +107,7 @@ class Run:
         self.plan = plan_of(args)
         self.results = Results()
         self.bench = Bench(directory, tools)
+        self.runner = rounds.Runner(self.bench, self.plan, self.results)
         # All of them call a TLS server; most are whole, with an inside of their own.
         self.callers = list(chosen(args, self.results))
         self.recipes = [recipe for recipe in self.callers if self.is_whole(recipe)]
@@ -164,25 +166,48 @@ class Run:
             return False
         return True
 
+    def measure_edges(self):
+        """TLS of each connection by a sidecar of its own."""
+        for each in edges.LOADS:
+            if not self.wanted(each.name):
+                continue
+            self.cells += each.cells
+            sides = [edges.Side(self.bench, recipe, self.ports[recipe.name])
+                     for recipe in self.callers]
+            try:
+                with each.application(self.bench) as application:
+                    members = [side for side in sides if self.is_started(side, each.name)]
+                    say(f"{each.name}: {self.plan.rounds} rounds of {len(members)} contenders")
+                    self.runner.run(each, members, application)
+            finally:
+                for side in sides:
+                    side.stop()
+
+    def is_started(self, side, name):
+        try:
+            return side.start_for(name)
+        except NotMeasured as reason:
+            self.results.skip(f"{name} of {side.name}", str(reason))
+            return False
+
     def measure_loads(self):
         pairs = [Pair(self.bench, recipe, self.ports[recipe.name]) for recipe in self.recipes]
         try:
             running = self.start_all(pairs)
-            runner = rounds.Runner(self.bench, self.plan, self.results)
             for each in LOADS:
                 if self.wanted(each.name):
-                    self.measure_load(runner, each, running)
+                    self.measure_load(each, running)
         finally:
             for pair in pairs:
                 pair.stop()
 
-    def measure_load(self, runner, each, running):
+    def measure_load(self, each, running):
         members = [pair for pair in running if pair.recipe.tls or not each.tls_only]
         say(f"{each.name}: {self.plan.rounds} rounds of {len(members)} contenders")
         self.cells += each.cells
         start = each.application or (lambda _: contextlib.nullcontext())
         with start(self.bench) as application:
-            runner.run(each, members, application)
+            self.runner.run(each, members, application)
 
     def start_all(self, pairs):
         running = []
@@ -246,6 +271,7 @@ def main(argv):
         run = Run(args, directory, tools)
         run.prove()
         run.measure_fresh()
+        run.measure_edges()
         run.measure_loads()
         table, judged = run.finish()
         took_s = time.monotonic() - begun

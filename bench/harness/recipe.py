@@ -68,6 +68,16 @@ class Recipe:
         """The Command of the side that the client connects to."""
         raise NotImplementedError
 
+    def terminate(self, bench, listen, app):
+        """The Command of a side that ends TLS of clients without certificates; None: not measured
+        of it."""
+        return None
+
+    def originate(self, bench, listen, peer):
+        """The Command of a side that makes TLS of plaintext, without a certificate of its own, and
+        verifies `peer` by CA and name; None likewise."""
+        return None
+
     def file_name(self, side, listen, suffix):
         stem = self.name.replace(" ", "-").replace(",", "")
         return f"{stem}-{side}-{listen.port}.{suffix}"

@@ -10,7 +10,7 @@ import sys
 import pytest
 from conftest import ROOT
 
-from harness import fresh, targets
+from harness import edges, fresh, targets
 from harness.cells import LOADS
 
 TOOLS = pathlib.Path(os.environ.get("PAVISE_BENCH_TOOLS", ROOT / "bazel-bin"))
@@ -62,3 +62,14 @@ def test_a_cell_brings_what_is_measured_with_it():
     assert run.returncode == 0, run.stderr
     assert {row["cell"] for row in json.loads(run.stdout)["rows"]} == {
         "ping p50", "ping p99", "cpu ping"}
+
+
+def test_tls_per_connection_beside_a_peer():
+    run = bench("--peers", "nginx", "-o", "json", "terminate", "cpu originate")
+    assert run.returncode == 0, run.stderr
+    result = json.loads(run.stdout)
+    if any("nginx" in line and "not installed" in line for line in result["skipped"]):
+        pytest.skip("ratios are to nginx, whose stream module is not installed")
+    for cell in (cell for each in edges.LOADS for cell in each.cells):
+        rows = {row["contender"] for row in result["rows"] if row["cell"] == cell.name}
+        assert rows == {"pavise mutual", "nginx"}, (cell.name, result["skipped"])

@@ -55,10 +55,23 @@ class Haproxy(Recipe):
             bench, "inside", listen, to=app, server_tls="",
             bind_tls=f"ssl crt {own.combined} ca-file {own.root} verify required")
 
+    def terminate(self, bench, listen, app):
+        if self.tuning:
+            return None
+        return self.command(bench, "terminate", listen, to=app, server_tls="",
+                            bind_tls=f"ssl crt {bench.pki.inside.combined}")
+
+    def originate(self, bench, listen, peer):
+        if self.tuning:
+            return None
+        return self.command(bench, "originate", listen, to=peer, bind_tls="",
+                            server_tls=f"ssl {self.verify(bench)}")
+
+    def verify(self, bench):
+        name = bench.pki.inside.name
+        return f"ca-file {bench.pki.inside.root} verify required verifyhost {name} sni str({name})"
+
     def outside(self, bench, listen, peer):
-        own = bench.pki.outside
         return self.command(
             bench, "outside", listen, to=peer, bind_tls="",
-            server_tls=f"ssl crt {own.combined} ca-file {own.root} verify required "
-                       f"verifyhost {bench.pki.inside.name} "
-                       f"sni str({bench.pki.inside.name})")
+            server_tls=f"ssl crt {bench.pki.outside.combined} {self.verify(bench)}")

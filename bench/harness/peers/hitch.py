@@ -9,8 +9,6 @@ CONFIG = """
 frontend = "[{listen.ip}]:{listen.port}"
 backend = "[{app.ip}]:{app.port}"
 pem-file = "{own.combined}"
-client-verify = required
-client-verify-ca = "{own.root}"
 tls-protos = TLSv1.3
 ciphersuites = "TLS_AES_128_GCM_SHA256"
 ecdh-curve = "X25519"
@@ -21,6 +19,10 @@ quiet = on
 syslog = off
 ocsp-dir = ""
 {user}
+"""
+OF_CLIENTS = """
+client-verify = required
+client-verify-ca = "{own.root}"
 """
 
 
@@ -34,11 +36,17 @@ class Hitch(Recipe):
     def missing(self):
         return not_installed("hitch", "hitch") or self._out.missing()
 
-    def inside(self, bench, listen, app):
+    def command(self, bench, side, listen, app, config):
         user = 'user = "nobody"\ngroup = "nogroup"' if os.geteuid() == 0 else ""
-        path = bench.write(self.file_name("inside", listen, "conf"), CONFIG.format(
+        path = bench.write(self.file_name(side, listen, "conf"), config.format(
             listen=listen, app=app, own=bench.pki.inside, user=user))
         return Command((program("hitch"), f"--config={path}"))
+
+    def inside(self, bench, listen, app):
+        return self.command(bench, "inside", listen, app, CONFIG + OF_CLIENTS)
+
+    def terminate(self, bench, listen, app):
+        return self.command(bench, "terminate", listen, app, CONFIG)
 
     def outside(self, bench, listen, peer):
         return self._out.outside(bench, listen, peer)

@@ -29,18 +29,18 @@ stream {{
 INSIDE = """
         ssl_certificate {own.chain};
         ssl_certificate_key {own.key};
-        ssl_client_certificate {own.root};
-        ssl_verify_client on;
-        ssl_verify_depth 3;
         ssl_protocols TLSv1.3;
         ssl_ecdh_curve X25519;
         ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256;
         ssl_session_cache shared:sessions:10m;
 """
+OF_CLIENTS = """
+        ssl_client_certificate {own.root};
+        ssl_verify_client on;
+        ssl_verify_depth 3;
+"""
 OUTSIDE = """
         proxy_ssl on;
-        proxy_ssl_certificate {own.chain};
-        proxy_ssl_certificate_key {own.key};
         proxy_ssl_trusted_certificate {own.root};
         proxy_ssl_verify on;
         proxy_ssl_verify_depth 3;
@@ -50,6 +50,10 @@ OUTSIDE = """
         proxy_ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256;
         proxy_ssl_session_reuse on;
 """
+OWN = """
+        proxy_ssl_certificate {own.chain};
+        proxy_ssl_certificate_key {own.key};
+"""
 
 
 class Nginx(Recipe):
@@ -58,6 +62,7 @@ class Nginx(Recipe):
     def __init__(self, buffer_kb):
         self.name = "nginx" if buffer_kb == 16 else f"nginx {buffer_kb}k"
         self.buffer_kb = buffer_kb
+        self.is_default = buffer_kb == 16
 
     def missing(self):
         if not os.path.exists(MODULE):
@@ -72,9 +77,22 @@ class Nginx(Recipe):
         return Command((program("nginx"), "-p", bench.directory, "-e", "stderr", "-c", path))
 
     def inside(self, bench, listen, app):
-        return self.command(bench, "inside", listen, to=app, listen_tls="ssl",
-                            tls=INSIDE.format(own=bench.pki.inside))
+        return self.ends_tls(bench, "inside", listen, app, INSIDE + OF_CLIENTS)
 
     def outside(self, bench, listen, peer):
-        return self.command(bench, "outside", listen, to=peer, listen_tls="", tls=OUTSIDE.format(
+        return self.makes_tls(bench, "outside", listen, peer, OUTSIDE + OWN)
+
+    def terminate(self, bench, listen, app):
+        return self.ends_tls(bench, "terminate", listen, app, INSIDE) if self.is_default else None
+
+    def originate(self, bench, listen, peer):
+        return self.makes_tls(bench, "originate", listen, peer, OUTSIDE) if self.is_default \
+            else None
+
+    def ends_tls(self, bench, side, listen, app, how):
+        return self.command(bench, side, listen, to=app, listen_tls="ssl",
+                            tls=how.format(own=bench.pki.inside))
+
+    def makes_tls(self, bench, side, listen, peer, how):
+        return self.command(bench, side, listen, to=peer, listen_tls="", tls=how.format(
             own=bench.pki.outside, peer_name=bench.pki.inside.name))

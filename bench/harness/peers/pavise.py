@@ -97,3 +97,20 @@ class Mutual(Pavise):
         rule = {"match": {"networks": [f"{peer.ip}/32"]}, "tls": "mutual"}
         return self.command(bench, "outside", listen, self.outside_config(
             bench, listen, peer, {"destinations": [rule]}))
+
+    def terminate(self, bench, listen, app):
+        own = bench.pki.inside
+        certificate = {"name": "own", "certFile": str(own.chain), "keyFile": str(own.key)}
+        return self.command(bench, "terminate", listen, {
+            "identity": self.identity(own),
+            "outbound": {"listen": []},
+            "inbound": {"listen": [], "tunnel": [], "ports": [
+                {"port": listen.port, "listen": str(listen), "deliver": str(app),
+                 "tlsMode": "required", "clientAuth": "none", "certificates": [certificate]}]}})
+
+    def originate(self, bench, listen, peer):
+        server = bench.pki.inside
+        rule = {"match": {"networks": [f"{peer.ip}/32"]}, "tls": "simple",
+                "serverName": server.name, "serverCerts": [{"file": str(server.root)}]}
+        return self.command(bench, "originate", listen, self.outside_config(
+            bench, listen, peer, {"destinations": [rule]}))

@@ -13,14 +13,22 @@ socket = r:TCP_NODELAY=1
 client = {client}
 accept = {listen}
 connect = {to}
-cert = {own.chain}
-key = {own.key}
-CAfile = {own.root}
-verifyChain = yes
 sslVersion = TLSv1.3
 ciphersuites = TLS_AES_128_GCM_SHA256
 curves = X25519
 {more}
+"""
+OWN = """
+cert = {own.chain}
+key = {own.key}
+"""
+VERIFY = """
+CAfile = {own.root}
+verifyChain = yes
+"""
+SERVER = """
+checkHost = {peer_name}
+sni = {peer_name}
 """
 
 
@@ -31,16 +39,22 @@ class Stunnel(Recipe):
     def missing(self):
         return not_installed("stunnel4", "stunnel4") and not_installed("stunnel", "stunnel4")
 
-    def command(self, bench, side, listen, **values):
-        path = bench.write(self.file_name(side, listen, "conf"),
-                           CONFIG.format(listen=listen, **values))
+    def command(self, bench, side, listen, to, more):
+        makes_tls = side in ("outside", "originate")
+        own = bench.pki.outside if makes_tls else bench.pki.inside
+        path = bench.write(self.file_name(side, listen, "conf"), CONFIG.format(
+            listen=listen, client="yes" if makes_tls else "no", to=to,
+            more=more.format(own=own, peer_name=bench.pki.inside.name)))
         return Command((program("stunnel4") or program("stunnel"), path))
 
     def inside(self, bench, listen, app):
-        return self.command(bench, "inside", listen, client="no", to=app, own=bench.pki.inside,
-                            more="requireCert = yes")
+        return self.command(bench, "inside", listen, app, OWN + VERIFY + "requireCert = yes")
 
     def outside(self, bench, listen, peer):
-        return self.command(bench, "outside", listen, client="yes", to=peer,
-                            own=bench.pki.outside, more=f"checkHost = {bench.pki.inside.name}\n"
-                            f"sni = {bench.pki.inside.name}")
+        return self.command(bench, "outside", listen, peer, OWN + VERIFY + SERVER)
+
+    def terminate(self, bench, listen, app):
+        return self.command(bench, "terminate", listen, app, OWN)
+
+    def originate(self, bench, listen, peer):
+        return self.command(bench, "originate", listen, peer, VERIFY + SERVER)
