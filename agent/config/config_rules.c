@@ -180,6 +180,26 @@ static void check_status(const struct scene *scene) {
     }
 }
 
+// Each record's connection would make records of its own. outbound.listeners may lead to a
+// collector by way of mutual TLS.
+static void check_audit(const struct scene *scene) {
+    const char *address = scene->config->status.audit.address;
+    const struct yaml_tree_node *node = yaml_tree_find(find(scene, "status", "audit"), "address");
+    struct netaddr addr;
+    if (address == NULL || node == NULL || !netaddr_parse(&addr, span_of_text(address), NULL)) {
+        return;
+    }
+    const struct listener *listener = listeners_find_covering(scene->listeners, &addr);
+    if (netaddr_is_any(&addr)) {
+        report_add(scene->report, REPORT_ERROR, node->place,
+                   "address: connections cannot go to the unspecified address");
+    } else if (listener != NULL && strcmp(listener->what, "outbound.listeners") != 0) {
+        report_add(scene->report, REPORT_ERROR, node->place,
+                   "address: the agent itself listens there (%s), so this would be a loop",
+                   listener->what);
+    }
+}
+
 static bool is_same_probe(const struct status_probe *a, const struct status_probe *b) {
     return a->name == b->name && strcmp(a->container, b->container) == 0;
 }
@@ -246,6 +266,7 @@ void config_rules_check(const struct config *config, const struct yaml_tree_node
     check_ports(&scene);
     check_status(&scene);
     check_probes(&scene);
+    check_audit(&scene);
     check_intercept(&scene);
     listeners_fini(&listeners);
 }

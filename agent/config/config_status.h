@@ -26,6 +26,14 @@ struct status_probe {
     unsigned line;
 };
 
+// Where records of inbound connections go.
+struct config_audit {
+    char *address; // HOST:PORT or unix:///PATH; NULL: nowhere
+    int64_t reconnect_interval_ms;
+    uint32_t reconnect_max_attempts; // in a row; 0: any number
+    uint32_t queue_max_bytes;
+};
+
 struct config_status {
     bool has_listen; // an empty text turns it off
     struct netaddr listen;
@@ -35,6 +43,7 @@ struct config_status {
     bool quit;                  // POST /quitquitquit allowed
     struct status_probe *probes;
     size_t num_probes;
+    struct config_audit audit;
 };
 
 #endif

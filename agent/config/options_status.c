@@ -3,6 +3,9 @@
 #include "agent/config/text_checks.h"
 
 #define EXPIRY_ALERT_DAYS_MAX 3650
+#define AUDIT_ATTEMPTS_MAX 1000000
+#define AUDIT_QUEUE_MIN 16384
+#define AUDIT_QUEUE_MAX (64 * 1024 * 1024)
 
 static const struct option_choice name_choices[] = {
     {"livez", PROBE_LIVEZ, false},           {"readyz", PROBE_READYZ, false},
@@ -64,6 +67,36 @@ static const struct option_row probe_rows[] = {
 static const struct option_section probe_section = {
     .rows = probe_rows, .line_offset = offsetof(struct status_probe, line)};
 
+static const struct option_row audit_rows[] = {
+    {.key = "address",
+     TEXT(text_checks_audit_address, "`HOST:PORT` or `unix:///path`"),
+     VALUE(struct config, status.audit.address),
+     .can_be_off = true,
+     .fallback = "''",
+     .meaning = "Where the collector listens; \"\" for no audit."},
+    {.key = "reconnectInterval",
+     .type = OPTION_DURATION,
+     VALUE(struct config, status.audit.reconnect_interval_ms),
+     .min = 1000,
+     .max = HOUR_MS,
+     .fallback = "1s",
+     .meaning = "The pause between two attempts to reach the collector."},
+    {.key = "reconnectMaxAttempts",
+     .type = OPTION_NUMBER,
+     .max = AUDIT_ATTEMPTS_MAX,
+     VALUE(struct config, status.audit.reconnect_max_attempts),
+     .fallback = "0",
+     .meaning = "Give up after so many failures in a row, until the next reload; 0: never."},
+    {.key = "queueMaxBytes",
+     .type = OPTION_NUMBER,
+     .min = AUDIT_QUEUE_MIN,
+     .max = AUDIT_QUEUE_MAX,
+     VALUE(struct config, status.audit.queue_max_bytes),
+     .fallback = "524288",
+     .meaning = "Records that wait for the collector; what has no room is dropped and counted."},
+    END};
+static const struct option_section audit_section = {.rows = audit_rows};
+
 static const struct option_row status_rows[] = {
     {.key = "listen",
      ADDRESS,
@@ -95,6 +128,7 @@ static const struct option_row status_rows[] = {
      .fallback = "45",
      .meaning = "Warn once a day of each certificate below `inbound.ports` and "
                 "`outbound.destinations` that expires within so many days; 0: never."},
-    NOT_YET("audit"),
+    SECTION("audit", audit_section,
+            "Who connects to the application, as lines of JSON to a collector."),
     END};
 const struct option_section options_status = {.rows = status_rows};

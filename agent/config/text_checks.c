@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/netaddr.h"
+#include "certmgr/endpoint.h"
 #include "certmgr/spiffe_id.h"
 
 #define DNS_NAME_MAX 253
@@ -219,6 +220,11 @@ bool text_checks_host_port(struct span text, struct err *err) {
     }
     return is_port(span_after(text, host_len + 1)) ||
            ERR_SET(err, ERR_INPUT, "its port is not a number from 1 to 65535");
+}
+
+bool text_checks_audit_address(struct span text, struct err *err) {
+    bool is_unix = text.len >= 5 && memcmp(text.ptr, "unix:", 5) == 0;
+    return is_unix ? endpoint_check(text, err) : text_checks_host_port(text, err);
 }
 
 bool text_checks_server_name(struct span text, struct err *err) {

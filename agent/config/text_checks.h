@@ -43,5 +43,7 @@ bool text_checks_server_name(struct span text, struct err *err) MUST_USE;
 bool text_checks_secret_ref(struct span text, struct err *err) MUST_USE;
 // "name:port", "1.2.3.4:port" or "[::1]:port".
 bool text_checks_host_port(struct span text, struct err *err) MUST_USE;
+// The same, or "unix:///PATH".
+bool text_checks_audit_address(struct span text, struct err *err) MUST_USE;
 
 #endif

@@ -305,8 +305,9 @@ static bool start(struct control *control, const struct control_start *how, stru
     return control->listeners != NULL && control_status_start(control, err) &&
            control_sockets_settle(control, err) && control_state_start(control, err) &&
            control_app_start(control, err) && control_sandbox_start(control, err) &&
-           control_hosts_start(control, err) && control_trust_start(control, err) &&
-           control_identity_start(control, err) && start_workers(control, err);
+           control_hosts_start(control, err) && control_audit_start(control, err) &&
+           control_trust_start(control, err) && control_identity_start(control, err) &&
+           start_workers(control, err);
 }
 
 // From here on this process serves, or waits until it may.
@@ -360,6 +361,7 @@ void control_free(struct control *control) {
         worker_stop(control->workers[i]);
     }
     free(control->workers);
+    control_audit_stop(control);
     control_hosts_free(control->hosts);
     control_successor_stop(control);
     control_handover_stop(control);

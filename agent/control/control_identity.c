@@ -192,6 +192,7 @@ static void on_tick(struct ev_loop *loop UNUSED, ev_timer *timer, int events UNU
     struct control *control = timer->data;
     int64_t now = clock_wall_s();
     control_state_tick(control);
+    control_audit_tick(control);
     control_notify_tick(control);
     control_expiry_tick(control, now);
     enum identity_state state = identity_store_state(control->store, now);

@@ -4,6 +4,7 @@
 
 #include <ev.h>
 
+#include "agent/audit/audit.h"
 #include "agent/control/control.h"
 #include "agent/control/control_hosts.h"
 #include "agent/control/notify.h"
@@ -42,6 +43,15 @@ struct control_expiry {
     struct view said;       // `certificates`
 };
 
+// What was said of the audit.
+struct control_audit {
+    ev_async wake; // its connection came or went
+    struct audit_view said;
+    bool said_failure;
+    uint64_t num_said_dropped;
+    int64_t dropped_ms; // monotonic; 0: never
+};
+
 struct control {
     struct ev_loop *loop;
     char *config_path;
@@ -60,6 +70,7 @@ struct control {
 
     struct kept_state kept;
     struct control_expiry expiry;
+    struct control_audit audit;
     struct worker_shared shared;
     struct worker **workers;
     unsigned num_workers;

@@ -87,6 +87,12 @@ void control_notify_tick(struct control *control); // every second, and when som
 void control_expiry_tick(struct control *control, int64_t now_s); // every second
 void control_expiry_stop(struct control *control);
 
+// control_audit.c
+bool control_audit_start(struct control *control, struct err *err) MUST_USE;
+void control_audit_reload(struct control *control); // control->config is the new one
+void control_audit_tick(struct control *control);   // every second
+void control_audit_stop(struct control *control);   // no worker runs any more
+
 // control_status.c
 bool control_status_start(struct control *control, struct err *err) MUST_USE;
 size_t control_readiness(struct control *control, struct readiness out[READINESS_MAX]);

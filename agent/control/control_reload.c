@@ -155,6 +155,7 @@ void control_reload(struct control *control) {
         control_state_reload(control);
         control_handover_offer(control, -1);
         control_trust_reload(control);
+        control_audit_reload(control);
         log_set_level(control->config->log_level);
         log_set_format(control->config->log_format);
         control->reload =

@@ -127,6 +127,10 @@ static const struct config *config_of(void *arg) {
     return ((struct control *)arg)->config;
 }
 
+static void view_audit(void *arg, struct audit_view *out) {
+    audit_look(((struct control *)arg)->shared.audit, out);
+}
+
 static size_t view_sandbox(void *arg, struct sandbox_view out[SANDBOX_VIEW_MAX]) {
     const struct sandbox *sandbox = ((struct control *)arg)->sandbox;
     for (int i = 0; i < SANDBOX_LAYERS; i++) {
@@ -165,6 +169,7 @@ bool control_status_start(struct control *control, struct err *err) {
         .identity = view_identity,
         .reload = view_reload,
         .trust = view_trust,
+        .audit = view_audit,
         .readiness = readiness,
         .is_alive = is_alive,
         .config = config_of,

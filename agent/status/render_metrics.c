@@ -250,6 +250,25 @@ static void trust_metrics(struct sink *s, const struct trust_view *view) {
     }
 }
 
+static void audit_metrics(struct sink *s, const struct audit_view *view) {
+    const char *records = "pavise_audit_records_total";
+    const char *connects = "pavise_audit_connects_total";
+    if (!view->is_on && view->num_queued + view->num_dropped == 0) {
+        return;
+    }
+    header(s, records, "counter", "Records of the audit, by what became of them.");
+    sample(s, records, "result=\"queued\"", view->num_queued);
+    sample(s, records, "result=\"sent\"", view->num_sent);
+    sample(s, records, "result=\"dropped\"", view->num_dropped);
+    header(s, connects, "counter", "Attempts to reach the collector of the audit, by result.");
+    sample(s, connects, "result=\"ok\"", view->num_connected);
+    sample(s, connects, "result=\"failed\"", view->num_failed);
+    single(s, "pavise_audit_connected", "gauge", "Whether the collector of the audit is reached.",
+           view->is_connected);
+    single(s, "pavise_audit_queue_bytes", "gauge", "Records that wait for the collector, in bytes.",
+           view->held);
+}
+
 static void reload_metrics(struct sink *s, const struct reload_view *view) {
     single(s, "pavise_config_last_reload_successful", "gauge",
            "Whether the last reading of the configuration worked.", view->last_successful);
@@ -310,6 +329,7 @@ bool render_metrics_text(struct buf *out, const struct render_metrics_input *inp
     expiries(&s, input->configured, input->now_s);
     identity_metrics(&s, input->identity);
     trust_metrics(&s, input->trust);
+    audit_metrics(&s, input->audit);
     reload_metrics(&s, input->reload);
     health_metrics(&s, input);
     sandbox_metrics(&s, input);

@@ -17,6 +17,7 @@ struct render_metrics_input {
     const struct identity_view *identity;
     const struct reload_view *reload;
     const struct trust_view *trust;
+    const struct audit_view *audit;
     const struct view *configured; // `certificates`
     int64_t now_s;                 // wall clock
     const struct process_stat *process;

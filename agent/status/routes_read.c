@@ -124,6 +124,8 @@ void routes_read_metrics(struct routes *routes, const struct http_request *reque
     TRUST_VIEW trust = {0};
     load_trust(routes, &trust);
     process_stat_load(&process);
+    struct audit_view audit = {0};
+    routes->backend.audit(routes->backend.arg, &audit);
     struct readiness checks[READINESS_MAX];
     bool ready;
     size_t num_checks = load_readiness(routes, checks, &ready);
@@ -137,6 +139,7 @@ void routes_read_metrics(struct routes *routes, const struct http_request *reque
         .identity = &identity,
         .reload = &reload,
         .trust = &trust,
+        .audit = &audit,
         .configured = &configured,
         .now_s = clock_wall_s(),
         .process = &process,

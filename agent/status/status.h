@@ -9,6 +9,7 @@
 
 #include "agent/config/config.h"
 #include "agent/net/handed.h"
+#include "agent/observe/audit_view.h"
 #include "agent/observe/trust_view.h"
 #include "agent/observe/view.h"
 #include "base/err.h"
@@ -59,6 +60,7 @@ struct status_backend {
     void (*identity)(void *arg, struct identity_view *out);
     void (*reload)(void *arg, struct reload_view *out);
     void (*trust)(void *arg, struct trust_view *out); // trust_view_fini
+    void (*audit)(void *arg, struct audit_view *out);
     size_t (*readiness)(void *arg, struct readiness out[READINESS_MAX]);
     size_t (*sandbox)(void *arg, struct sandbox_view out[SANDBOX_VIEW_MAX]);
     bool (*is_alive)(void *arg, char *why, size_t why_len); // every worker's loop turned lately

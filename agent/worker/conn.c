@@ -87,6 +87,7 @@ struct conn *conn_new(struct worker *worker, enum conn_kind kind, const struct n
                 1);
     counter_add(&metrics[direction == OUTBOUND ? METRIC_OPEN_OUTBOUND : METRIC_OPEN_INBOUND], 1);
     atomic_fetch_add(&worker->shared->num_conns, 1);
+    conn_audit_admit(conn);
     return conn;
 }
 

@@ -23,8 +23,6 @@ enum conn_state {
 };
 const char *conn_state_name(enum conn_state state);
 
-struct conn_http;
-
 enum conn_kind {
     CONN_OUTBOUND,       // from the local application
     CONN_INBOUND_DIRECT, // to it, not through a tunnel
@@ -32,6 +30,7 @@ enum conn_kind {
 };
 
 struct worker;
+struct conn_http;
 
 struct conn {
     struct list_node node; // worker->conns or worker->dead_conns
@@ -73,6 +72,7 @@ struct conn {
     struct proxy_reader *proxy;     // CONN_PROXY; owned
     const char *edge_rule;          // the key of inbound.ports[] that refused; static text, or NULL
     size_t linger_left;             // CONN_LINGER: bytes that may still be dropped
+    bool is_audited, audit_opened;  // status.audit was on when it came; has heard of it
     bool has_lingered;              // the near side was told why: no RST
     int dialling_fd;                // -1 unless CONN_DIAL
     uint16_t dial_port;             // local port of our dial, where loops are possible; else 0

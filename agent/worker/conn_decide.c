@@ -279,5 +279,7 @@ void conn_request(struct worker *worker, struct tunnel *tunnel, struct h2_stream
         return;
     }
     conn->near = &conn->near_leg.stream.leg;
+    conn_audit_open(conn);
+    conn_audit_auth(conn, true);
     conn_step(conn);
 }

@@ -41,6 +41,7 @@ static enum conn_state refuse(struct conn *conn, const char *rule, enum close_re
 // --- the first byte
 
 enum conn_state conn_start_sniff(struct conn *conn) {
+    conn_audit_open(conn);
     const struct inbound_port *port = port_of(conn);
     if (port == NULL || port->tls_mode < INBOUND_PERMISSIVE) {
         return dial_application(conn);
@@ -158,6 +159,7 @@ static enum conn_state refuse_client(struct conn *conn) {
                  why[0] != '\0' ? why : "the client closed during the handshake") < 0) {
         conn->detail = NULL;
     }
+    conn_audit_auth(conn, false);
     return linger(conn);
 }
 
@@ -178,6 +180,7 @@ static bool is_authorized(struct conn *conn) {
         1);
     if (!decision.allow) {
         conn->edge_rule = "authorization";
+        conn_audit_auth(conn, false);
         conn_end_why(conn, CLOSE_UNAUTHORIZED, "inbound.authorization does not allow %s on port %u",
                      client->peer.id.text, conn->destination.port);
     }
@@ -195,7 +198,11 @@ enum conn_state conn_step_near_handshake(struct conn *conn) {
                                                         ? METRIC_HANDSHAKE_IN_RESUMED
                                                         : METRIC_HANDSHAKE_IN_OK],
                     1);
-        return is_authorized(conn) ? dial_application(conn) : CONN_DEAD;
+        if (!is_authorized(conn)) {
+            return CONN_DEAD;
+        }
+        conn_audit_auth(conn, true);
+        return dial_application(conn);
     default:
         return refuse_client(conn);
     }

@@ -2,6 +2,7 @@
 #ifndef AGENT_WORKER_CONN_INTERNAL_H
 #define AGENT_WORKER_CONN_INTERNAL_H
 
+#include "agent/audit/audit_record.h"
 #include "agent/http/http_policy.h"
 #include "agent/worker/conn.h"
 
@@ -49,6 +50,16 @@ enum conn_state conn_step_linger(struct conn *conn);
 struct tls_stream *conn_app_tls(const struct conn *conn, struct span alpn);
 enum conn_state conn_start_app_tls(struct conn *conn, int fd);
 enum conn_state conn_step_app_handshake(struct conn *conn);
+
+// conn_audit.c: each does nothing where the connection is not audited.
+void conn_audit_admit(struct conn *conn); // decides that
+void conn_audit_open(struct conn *conn);  // once; its addresses are known
+void conn_audit_auth(struct conn *conn, bool is_accepted);
+void conn_audit_request(struct conn *conn, const struct audit_record *refusal);
+void conn_audit_close(struct conn *conn);
+// A tunnel that was refused before it had a connection.
+void conn_audit_tunnel(struct worker *worker, const struct tunnel *tunnel,
+                       const struct tunnel_failure *failure);
 
 // conn_unproven.c: how many may be nobody yet. After a change of state; and at the end.
 void conn_unproven_note(struct conn *conn);

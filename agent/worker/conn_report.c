@@ -200,6 +200,10 @@ void conn_report_request(struct conn *conn, enum http_reason reason, int status,
     text_copy(view.detail, sizeof(view.detail), why);
     text_copy(view.rule, sizeof(view.rule), rule_of(reason));
     refusals_add(conn->worker->shared->refusals, &view);
+    conn_audit_request(conn, &(struct audit_record){.reason = http_reason_name(reason),
+                                                    .rule = rule_of(reason),
+                                                    .detail = why,
+                                                    .http_status = status});
 }
 
 static void say_more(struct log_quota *quota, const char *event, const char *reason) {
@@ -228,6 +232,7 @@ void conn_report_tick(struct worker *worker) {
 void conn_report_end(struct conn *conn) {
     const struct peer *peer = conn_peer(conn);
     write_line(conn, peer);
+    conn_audit_close(conn);
     if (close_reason_is_error(conn->reason)) {
         add_refusal(conn, peer);
     }

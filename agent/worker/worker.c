@@ -69,6 +69,7 @@ static void on_tunnel_gone(void *arg, struct tunnel *tunnel, const struct tunnel
                                 .source = tunnel->peer_addr};
     memcpy(view.detail, failure->detail, sizeof(view.detail));
     refusals_add(worker->shared->refusals, &view);
+    conn_audit_tunnel(worker, tunnel, failure);
 }
 
 // --- orders

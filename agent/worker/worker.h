@@ -18,13 +18,13 @@
 #include "base/mailbox.h"
 
 struct worker_shared { // outlives the workers
-    // The redirect rules may capture our own dials (the process's uid is not intercept.uid): then
-    // the local ports of open dials are counted here, so that one that comes back is known as a
-    // loop.
+    // Our own dials may be redirected (the process's uid is not intercept.uid): then the local
+    // ports of open ones are counted here, so that one that comes back is known as a loop.
     bool may_loop;
     _Atomic uint16_t dials[UINT16_MAX + 1];
     struct destinations *destinations;
     struct refusals *refusals;
+    struct audit *audit; // NULL: there is none
     struct fd_budget fds;
     _Atomic int64_t num_conns; // over all workers
     void (*idle)(void *arg);   // any worker, any thread: num_conns fell to zero

@@ -145,6 +145,27 @@ static void test_endpoints(void **state) {
     EXPECT_ROWS(rows);
 }
 
+static void test_audit(void **state) {
+    (void)state;
+    static const struct row rows[] = {
+        {"status:\n  audit:\n    address: here\n",
+         "f:3:14: address: \"here\": it has no port: HOST:PORT\n"},
+        {"status: {audit: {address: 'unix://run/a'}}\n",
+         "f:1:27: address: \"unix://run/a\": it has to be unix:///PATH, with an absolute path and "
+         "no "
+         "host\n"},
+        {"status: {audit: {reconnectInterval: 500ms, reconnectMaxAttempts: -1, queueMaxBytes: "
+         "1}}\n",
+         "f:1:37: reconnectInterval: \"500ms\" is too short a duration\n"
+         "f:1:66: reconnectMaxAttempts: \"-1\" is not a number from 0 to 1000000\n"
+         "f:1:85: queueMaxBytes: \"1\" is not a number from 16384 to 67108864\n"},
+        {"status: {audit: 'tcp'}\n", "f:1:17: audit has to be a mapping, not one value\n"},
+        {"status: {audit: {adress: ''}}\n",
+         "f:1:18: unknown key \"adress\"; did you mean \"address\"?\n"},
+    };
+    EXPECT_ROWS(rows);
+}
+
 static void test_what_this_version_lacks(void **state) {
     (void)state;
     static const struct row rows[] = {
@@ -215,6 +236,7 @@ int main(void) {
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_addresses),
         cmocka_unit_test(test_endpoints),
+        cmocka_unit_test(test_audit),
         cmocka_unit_test(test_what_this_version_lacks),
         cmocka_unit_test(test_all_mistakes_are_said),
         cmocka_unit_test(test_too_long_lists),

@@ -227,6 +227,20 @@ static void test_the_rest(void **state) {
          "probes from outside\n",
          NULL},
         {"status: {listen: '[::1]:15020'}\n", "", NULL},
+        {"status: {audit: {address: '127.0.0.1:15020'}}\n",
+         "f:1:27: address: the agent itself listens there (status.listen), so this would be a "
+         "loop\n",
+         NULL},
+        {"status: {audit: {address: '10.0.0.1:15008'}}\n",
+         "f:1:27: address: the agent itself listens there (inbound.tunnel), so this would be a "
+         "loop\n",
+         NULL},
+        {"status: {audit: {address: '0.0.0.0:9'}}\n",
+         "f:1:27: address: connections cannot go to the unspecified address\n", NULL},
+        {"outbound: {listeners: [{listen: '127.0.0.1:9', destination: '10.0.0.1:9'}]}\n"
+         "status: {audit: {address: '127.0.0.1:9'}}\n",
+         "", NULL}, // by way of mutual TLS
+        {"status: {audit: {address: 'collector.example:15008'}}\n", "", NULL},
         {"status: {health: '0.0.0.0:9', probes: [{container: a, probe: livez, port: 80},\n"
          "  {container: a, probe: readyz, port: 80}, {container: b, probe: livez, port: 80}]}\n",
          "", NULL},

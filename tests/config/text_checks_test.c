@@ -86,6 +86,14 @@ static void test_hosts_and_ports(void **state) {
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         expect(text_checks_host_port, bad[i], false);
     }
+    expect(text_checks_audit_address, "collector.example:514", true);
+    expect(text_checks_audit_address, "[::1]:514", true);
+    expect(text_checks_audit_address, "unix:///run/audit.sock", true);
+    expect(text_checks_audit_address, "unix:/run/audit.sock", false);
+    expect(text_checks_audit_address, "unix:run:1", false);
+    expect(text_checks_audit_address, "/run/audit.sock", false);
+    expect(text_checks_audit_address, "tcp://10.0.0.1:1", false);
+    expect(text_checks_audit_address, "", false);
     expect(text_checks_host, "::1", true);
     expect(text_checks_host, "10.0.0.1", true);
     expect(text_checks_host, "ca.example.org", true);

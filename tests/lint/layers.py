@@ -14,6 +14,8 @@ AGENT = {
     # Host names of the configuration, kept with their addresses.
     "agent/names": {"config", "observe"},
     "agent/policy": {"config", "names"},
+    # Records of connections, and the thread that sends them to a collector.
+    "agent/audit": {"config", "net", "observe"},
     "agent/mesh": {"observe"},
     "agent/intercept": {"config", "net"},
     "agent/tls": {"net"},
@@ -29,10 +31,10 @@ AGENT = {
     "agent/trust": {"config", "net", "observe", "status", "certmgr/trust"},
     # What the configuration leaves open; the rest is between it and the kernel.
     "agent/sandbox": {"config"},
-    "agent/worker": {"config", "edge", "http", "mesh", "names", "net", "observe", "policy",
+    "agent/worker": {"audit", "config", "edge", "http", "mesh", "names", "net", "observe", "policy",
                      "relay", "tls", "tunnel"},
-    "agent/control": {"config", "edge", "mesh", "names", "net", "observe", "policy", "sandbox",
-                      "status", "tls", "trust", "worker", "certmgr/trust"},
+    "agent/control": {"audit", "config", "edge", "mesh", "names", "net", "observe", "policy",
+                      "sandbox", "status", "tls", "trust", "worker", "certmgr/trust"},
     # Manifests in, manifests out; the agent's configuration in them is checked as the agent does.
     "agent/inject": {"config", "certmgr/trust"},
     "agent/injector": {"inject", "net", "status"},

@@ -192,6 +192,10 @@ void fake_backend_init(struct fake_backend *fake) {
     add_rest(&fake->view, now_ms);
 }
 
+static void audit(void *arg, struct audit_view *out) {
+    *out = ((struct fake_backend *)arg)->audit;
+}
+
 static size_t sandbox(void *arg, struct sandbox_view out[SANDBOX_VIEW_MAX]) {
     (void)arg;
     out[0] = (struct sandbox_view){.layer = "landlock", .is_on = false};
@@ -212,6 +216,7 @@ struct status_backend fake_backend_ops(struct fake_backend *fake) {
         .identity = identity,
         .reload = reload,
         .trust = trust,
+        .audit = audit,
         .readiness = readiness,
         .is_alive = is_alive,
         .sandbox = sandbox,

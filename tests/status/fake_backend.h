@@ -13,6 +13,7 @@ struct fake_backend {
     struct counter_sums sums;
     struct reload_view reload;
     struct trust_view trust; // off
+    struct audit_view audit; // off
     struct readiness checks[READINESS_MAX];
     size_t num_checks;
     bool alive;

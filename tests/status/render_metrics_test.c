@@ -31,6 +31,7 @@ static char *render(struct fake_backend *fake) {
         .identity = &fake->identity,
         .reload = &fake->reload,
         .trust = &fake->trust,
+        .audit = &fake->audit,
         .process = &process,
         .checks = fake->checks,
         .num_checks = fake->num_checks,
@@ -52,6 +53,29 @@ static void check_value(const char *text, const char *series, const char *expect
         fail_msg("there is no %s", series);
     }
     assert_string_equal(value, expected);
+}
+
+static void test_the_audit(void **state UNUSED) {
+    struct fake_backend fake;
+    fake_backend_init(&fake);
+    fake.audit = (struct audit_view){.is_on = true,
+                                     .is_connected = true,
+                                     .num_connected = 2,
+                                     .num_failed = 3,
+                                     .num_queued = 40,
+                                     .num_sent = 30,
+                                     .num_dropped = 5,
+                                     .held = 600};
+    char *text = render(&fake);
+    check_value(text, "pavise_audit_records_total{result=\"queued\"}", "40");
+    check_value(text, "pavise_audit_records_total{result=\"sent\"}", "30");
+    check_value(text, "pavise_audit_records_total{result=\"dropped\"}", "5");
+    check_value(text, "pavise_audit_connects_total{result=\"ok\"}", "2");
+    check_value(text, "pavise_audit_connects_total{result=\"failed\"}", "3");
+    check_value(text, "pavise_audit_connected", "1");
+    check_value(text, "pavise_audit_queue_bytes", "600");
+    free(text);
+    fake_backend_fini(&fake);
 }
 
 static void test_the_trust_store(void **state UNUSED) {
@@ -116,6 +140,7 @@ static void test_values(void **state UNUSED) {
     check_value(text, "pavise_identity_state{state=\"pending\"}", "0");
     check_value(text, "pavise_config_last_reload_successful", "1");
     check_value(text, "pavise_sandbox_layer{layer=\"landlock\"}", "0");
+    assert_null(strstr(text, "pavise_audit"));
     check_value(text, "pavise_sandbox_layer{layer=\"seccomp\"}", "1");
     check_value(text, "pavise_build_info{version=\"0.1.0\"}", "1");
     free(text);
@@ -234,10 +259,10 @@ static void test_checker(void **state UNUSED) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_the_trust_store), cmocka_unit_test(test_values),
-        cmocka_unit_test(test_certificates),    cmocka_unit_test(test_no_series_twice),
-        cmocka_unit_test(test_process),         cmocka_unit_test(test_health),
-        cmocka_unit_test(test_checker),
+        cmocka_unit_test(test_the_audit),       cmocka_unit_test(test_the_trust_store),
+        cmocka_unit_test(test_values),          cmocka_unit_test(test_certificates),
+        cmocka_unit_test(test_no_series_twice), cmocka_unit_test(test_process),
+        cmocka_unit_test(test_health),          cmocka_unit_test(test_checker),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
