@@ -4,6 +4,7 @@
 #define AGENT_STATUS_JSON_INTERNAL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -13,6 +14,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/span.h"
+#include "certmgr/trust/trust_cert.h"
 
 // An object under construction. A value that could not be made fails the whole document: a key
 // that is silently missing would be read as an answer.
@@ -76,6 +78,13 @@ static inline json_t *time_s(int64_t wall_s) {
         return json_null();
     }
     clock_format(wall_s * 1000, false, out);
+    return json_string(out);
+}
+
+// A thumbprint of a certificate, the longest of which is SHA-256.
+static inline json_t *hex(const uint8_t *bytes, size_t len) {
+    char out[2 * TRUST_CERT_SHA256_LEN + 1];
+    trust_cert_hex(bytes, len, out);
     return json_string(out);
 }
 

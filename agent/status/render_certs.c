@@ -30,12 +30,6 @@ static json_t *authority(const struct bundle_view *b, int64_t now_s) {
     return object_end(&o);
 }
 
-static json_t *hex(const uint8_t *bytes, size_t len) {
-    char out[2 * TRUST_CERT_SHA256_LEN + 1];
-    trust_cert_hex(bytes, len, out);
-    return json_string(out);
-}
-
 static json_t *trusted_certificate(const struct trust_entry *entry, int64_t now_s) {
     const struct trust_cert *cert = entry->cert;
     unsigned findings = trust_cert_findings(cert, now_s);

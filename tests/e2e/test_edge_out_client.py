@@ -1,13 +1,11 @@
 """What servers outside are shown, offered and asked: client certificates of one's own, ALPN, the
 server's whole subject; and what ends open connections."""
 
-import json
-import signal
 import time
 
 import pytest
 
-from pavise_e2e import settings
+from pavise_e2e import nginx, settings
 from pavise_e2e.applications import assert_cut
 from pavise_e2e.edge import CLIENT, Pki
 from pavise_e2e.lab import ENTRIES
@@ -36,19 +34,11 @@ def servers(lab):
             location / {{ return 200 "{ANSWER}\\n"; }}
           }}"""
 
-    config = lab.write("nginx.conf", f"""
-        daemon off; worker_processes 1; pid {lab.path('nginx.pid')}; error_log stderr;
-        events {{ worker_connections 64; }}
-        http {{
-          access_log off; keepalive_timeout 60s;
-          {server(OWN, pki.certificate("ca"))}
-          {server(WORKLOAD, lab.path("authority.state") / "ca.crt")}
-        }}
-    """)
-    lab.start("nginx", [settings.program("nginx"), "-c", config, "-p", lab.directory],
-              host=lab.other)
-    for port in (OWN, WORKLOAD):
-        lab.wait_port(lab.other, lab.other.v4, port)
+    nginx.start(lab, lab.other, f"""
+        keepalive_timeout 60s;
+        {server(OWN, pki.certificate("ca"))}
+        {server(WORKLOAD, lab.path("authority.state") / "ca.crt")}
+    """, OWN, WORKLOAD)
     return lab
 
 
@@ -65,17 +55,16 @@ def start_agent(lab, shown=("client",), **rule):
 
 
 def change(agent, event="reload_done", certificates=None, drop=(), **keys):
-    config = json.loads(agent.config_path.read_text())
-    rule = config["outbound"]["destinations"][0]
-    rule.update(keys)
-    for key in drop:
-        del rule[key]
-    if certificates is not None:
-        config["outbound"]["certificates"] = certificates
-    agent.config_path.write_text(json.dumps(config))
-    before = agent.log().count(f"event={event}")
-    agent.signal(signal.SIGHUP)
-    wait_until(event, lambda: agent.log().count(f"event={event}") > before)
+    def edit(config):
+        rule = config["outbound"]["destinations"][0]
+        rule.update(keys)
+        for key in drop:
+            del rule[key]
+        if certificates is not None:
+            config["outbound"]["certificates"] = certificates
+
+    agent.rewrite(edit)
+    agent.reload(event)
 
 
 def curl(lab, port=OWN, *options):

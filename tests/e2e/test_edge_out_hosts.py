@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from pavise_e2e import settings
+from pavise_e2e import nginx, settings
 from pavise_e2e.dns import Dns
 from pavise_e2e.edge import Pki
 from pavise_e2e.waiting import wait_until
@@ -20,23 +20,14 @@ def site(lab):
     lab.authority()
     for host in (lab.server, lab.other):
         listens = " ".join(f"listen {address}:{PORT} ssl;" for address in (host.v4, f"[{host.v6}]"))
-        config = lab.write(f"nginx-{host.name}.conf", f"""
-            daemon off; worker_processes 1; pid {lab.path(f'nginx-{host.name}.pid')};
-            error_log stderr;
-            events {{ worker_connections 64; }}
-            http {{
-              access_log off;
-              server {{
-                {listens}
-                ssl_certificate {lab.pki.certificate("server")};
-                ssl_certificate_key {lab.pki.key("server")};
-                location / {{ return 200 "{host.name} sni=$ssl_server_name\\n"; }}
-              }}
+        nginx.start(lab, host, f"""
+            server {{
+              {listens}
+              ssl_certificate {lab.pki.certificate("server")};
+              ssl_certificate_key {lab.pki.key("server")};
+              location / {{ return 200 "{host.name} sni=$ssl_server_name\\n"; }}
             }}
-        """)
-        lab.start(f"nginx-{host.name}", [settings.program("nginx"), "-c", config, "-p",
-                                         lab.directory], host=host)
-        lab.wait_port(host, host.v4, PORT)
+        """, PORT, name=f"nginx-{host.name}")
     lab.dns = Dns(lab.web, **{NAME: [lab.other.v4]})
     yield lab
     lab.dns.stop()

@@ -1,14 +1,10 @@
 """Plain applications reach servers that speak TLS themselves and have nothing to do with SPIFFE:
 `tls: simple`, and `tls: mutual` with `serverCerts`."""
 
-import json
-import signal
-
 import pytest
 
-from pavise_e2e import settings
+from pavise_e2e import nginx, settings
 from pavise_e2e.edge import Pki
-from pavise_e2e.waiting import wait_until
 
 NAME = "mtls.httpbin.org"
 ANSWER = "verify=$ssl_client_verify sni=$ssl_server_name $ssl_protocol"
@@ -31,21 +27,12 @@ def servers(lab):
             location / {{ return 200 "hello {ANSWER}\\n"; }}
           }}"""
 
-    config = lab.write("nginx.conf", f"""
-        daemon off; worker_processes 1; pid {lab.path('nginx.pid')}; error_log stderr;
-        events {{ worker_connections 64; }}
-        http {{
-          access_log off;
-          {server(MODERN, "server")}
-          {server(OLD, "server", "TLSv1.2")}
-          {server(MUTUAL, "byip",
-                  extra=f"ssl_client_certificate {workloads}; ssl_verify_client on;")}
-        }}
-    """)
-    lab.start("nginx", [settings.program("nginx"), "-c", config, "-p", lab.directory],
-              host=lab.other)
-    for port in (MODERN, OLD, MUTUAL):
-        lab.wait_port(lab.other, lab.other.v4, port)
+    asks = f"ssl_client_certificate {workloads}; ssl_verify_client on;"
+    nginx.start(lab, lab.other, f"""
+        {server(MODERN, "server")}
+        {server(OLD, "server", "TLSv1.2")}
+        {server(MUTUAL, "byip", extra=asks)}
+    """, MODERN, OLD, MUTUAL)
     return lab
 
 
@@ -61,12 +48,8 @@ def start_agent(lab, trust=None, **rule):
 
 
 def change(agent, event="reload_done", **keys):
-    config = json.loads(agent.config_path.read_text())
-    config["outbound"]["destinations"][0].update(keys)
-    agent.config_path.write_text(json.dumps(config))
-    before = agent.log().count(f"event={event}")
-    agent.signal(signal.SIGHUP)
-    wait_until(event, lambda: agent.log().count(f"event={event}") > before)
+    agent.rewrite(lambda config: config["outbound"]["destinations"][0].update(keys))
+    agent.reload(event)
 
 
 def curl(lab, port):
@@ -123,10 +106,8 @@ def test_without_a_name_the_address_is_verified(servers):
 def test_lists_name_certificates_of_the_trust_store(servers):
     agent = start_agent(servers, trust=servers.pki.certificate("ca2"), serverName=NAME)
     assert not is_answered(servers, MODERN)
-    config = json.loads(agent.config_path.read_text())
-    config["trustStore"]["certificates"] = [
-        {"name": "corp", "pem": servers.pki.certificate("ca").read_text()}]
-    agent.config_path.write_text(json.dumps(config))
+    corp = {"name": "corp", "pem": servers.pki.certificate("ca").read_text()}
+    agent.rewrite(lambda config: config["trustStore"].update(certificates=[corp]))
     change(agent, serverCerts=["corp"])
     assert is_answered(servers, MODERN)
     change(agent, "reload_refused", serverCerts=["nobody"])

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import json
 import signal
 import socket
 import time
@@ -165,20 +164,6 @@ def test_idle_agent_ends_at_once(lab):
 # --- SIGHUP -------------------------------------------------------------------------------------
 
 
-def rewrite(agent, change):
-    config = json.loads(agent.config_path.read_text())
-    change(config)
-    agent.config_path.write_text(json.dumps(config, indent=2) + "\n")
-
-
-def reload(agent, outcome_event):
-    """SIGHUP, and its outcome in the log."""
-    before = agent.log().count(f"event={outcome_event}")
-    agent.signal(signal.SIGHUP)
-    wait_until(f"{agent.name} logs {outcome_event}",
-               lambda: agent.log().count(f"event={outcome_event}") > before)
-
-
 def test_reload_under_load(lab):
     web, server = lab.pair()
     lab.application(lab.server, lab.server.v4, 9000, echo)
@@ -189,13 +174,13 @@ def test_reload_under_load(lab):
             config["outbound"]["destinations"] = [
                 {"name": f"rule-{port}", "match": {"ports": [port]}, "tls": "deny"}]
 
-        rewrite(web, add_rule)
-        rewrite(server, lambda config, n=i: config["inbound"].update(
+        web.rewrite(add_rule)
+        server.rewrite(lambda config, n=i: config["inbound"].update(
             authorization=[{"action": "allow", "ports": [9000, 20_000 + n]}])
             if "inbound" in config else config.update(
                 inbound={"authorization": [{"action": "allow"}]}))
-        reload(web, "reload_done")
-        reload(server, "reload_done")
+        web.reload()
+        server.reload()
         assert exchange(held, b"beat") == b"beat"
         before = load.exchanges
         wait_until("the load goes on", lambda n=before: load.exchanges > n + 10)
@@ -223,8 +208,8 @@ def test_bad_reload_keeps_the_old_configuration(lab, what):
     held = lab.connect(lab.web, lab.server.v4, 9000)
     assert exchange(held, b"before") == b"before"
     before = web.status.json("/config")
-    rewrite(web, BAD_CHANGES[what])
-    reload(web, "reload_refused")
+    web.rewrite(BAD_CHANGES[what])
+    web.reload("reload_refused")
     line = next(x for x in web.log().splitlines() if "event=reload_refused" in x)
     if what == "address in use":
         assert "127.0.0.1:9" in line
@@ -245,9 +230,9 @@ def test_reload_that_takes_authorisation_away_cuts_what_is_open(lab):
     lab.application(lab.server, lab.server.v4, 9000, echo)
     held = lab.connect(lab.web, lab.server.v4, 9000)
     assert exchange(held, b"hello") == b"hello"
-    rewrite(server, lambda config: config.update(
+    server.rewrite(lambda config: config.update(
         inbound={"authorization": [{"action": "deny"}]}))
-    reload(server, "reload_done")
+    server.reload()
     wait_until("nothing is left open",
                lambda: server.status.metric("pavise_open_connections") == 0)
     assert_cut(held)

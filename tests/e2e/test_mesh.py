@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from pavise_e2e import applications, settings
+from pavise_e2e import applications, nginx, settings
 from pavise_e2e.applications import echo, echo_once, exchange, receive_all, receive_exactly
 from pavise_e2e.lab import spiffe_id
 from pavise_e2e.network import Wire
@@ -72,12 +72,13 @@ def test_two_thousand_concurrent_connections(lab):
 
 
 def test_download_has_the_same_digest(lab):
-    nginx, curl = settings.program("nginx"), settings.program("curl")
+    curl = settings.program("curl")
     size_mib = 256 if settings.is_quick() else 1024
     lab.pair()
     blob = lab.path("blob")
     make_blob(blob, size_mib)
-    start_nginx(lab, nginx)
+    nginx.start(lab, lab.server,
+                f"server {{ listen {lab.server.v4}:8080; root {lab.directory}; }}", 8080)
     with lab.web.popen([curl, "-sS", "--fail", f"http://{lab.server.v4}:8080/blob"],
                        stdout=-1) as client:
         assert digest(client.stdout) == digest(blob.open("rb"))
@@ -99,17 +100,6 @@ def digest(stream):
         while data := stream.read(1 << 20):
             sha.update(data)
     return sha.hexdigest()
-
-
-def start_nginx(lab, nginx):
-    config = lab.write("nginx.conf", f"""
-        daemon off; worker_processes 1; pid {lab.path('nginx.pid')}; error_log stderr;
-        events {{ worker_connections 64; }}
-        http {{ access_log off; server {{ listen {lab.server.v4}:8080; root {lab.directory}; }} }}
-    """)
-    process = lab.start("nginx", [nginx, "-c", config, "-p", lab.directory], host=lab.server)
-    lab.wait_port(lab.server, lab.server.v4, 8080)
-    return process
 
 
 def test_readers_that_stop_do_not_block_others(lab):

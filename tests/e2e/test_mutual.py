@@ -1,12 +1,9 @@
 """`tls: mutual`: plain applications reach a server that speaks TLS itself and demands client
 certificates."""
 
-import json
-import signal
-
 import pytest
 
-from pavise_e2e import settings
+from pavise_e2e import nginx, settings
 from pavise_e2e.pki import Ca
 
 SERVER_ID = "spiffe://example.org/ns/runtime/sa/config"
@@ -17,38 +14,28 @@ NGINX_PORT, OPENSSL_PORT, OLD_PORT = 8443, 8444, 8445
 @pytest.fixture
 def services(lab):
     """nginx with `ssl_verify_client on` and `openssl s_server -Verify` on `other`."""
-    nginx, openssl = settings.program("nginx"), settings.program("openssl")
+    openssl = settings.program("openssl")
     settings.program("curl")
     lab.authority()
     ca = Ca(lab.path("authority.state"), lab.directory)
     certificate, key = ca.issue("config", f"URI:{SERVER_ID}", f"DNS:{SERVER_NAME}")
-    config = lab.write("nginx.conf", f"""
-        daemon off; worker_processes 1; pid {lab.path('nginx.pid')}; error_log stderr;
-        events {{ worker_connections 64; }}
-        http {{
-          access_log off;
-          server {{
-            listen {lab.other.v4}:{NGINX_PORT} ssl;
-            ssl_protocols TLSv1.2 TLSv1.3;
+
+    def server(port, protocols, answer):
+        return f"""server {{
+            listen {lab.other.v4}:{port} ssl; ssl_protocols {protocols};
             ssl_certificate {certificate}; ssl_certificate_key {key};
             ssl_client_certificate {ca.certificate}; ssl_verify_client on;
-            location / {{ return 200 "verify=$ssl_client_verify sni=$ssl_server_name\\n"; }}
-          }}
-          server {{
-            listen {lab.other.v4}:{OLD_PORT} ssl;
-            ssl_protocols TLSv1.2;
-            ssl_certificate {certificate}; ssl_certificate_key {key};
-            ssl_client_certificate {ca.certificate}; ssl_verify_client on;
-            location / {{ return 200 "verify=$ssl_client_verify protocol=$ssl_protocol\\n"; }}
-          }}
-        }}
-    """)
-    lab.start("nginx", [nginx, "-c", config, "-p", lab.directory], host=lab.other)
+            location / {{ return 200 "verify=$ssl_client_verify {answer}\\n"; }}
+          }}"""
+
+    nginx.start(lab, lab.other, f"""
+        {server(NGINX_PORT, "TLSv1.2 TLSv1.3", "sni=$ssl_server_name")}
+        {server(OLD_PORT, "TLSv1.2", "protocol=$ssl_protocol")}
+    """, NGINX_PORT, OLD_PORT)
     lab.start("s_server", [openssl, "s_server", "-accept", f"{lab.other.v4}:{OPENSSL_PORT}",
                            "-cert", certificate, "-key", key, "-CAfile", ca.certificate,
                            "-Verify", "2", "-verify_return_error", "-www"], host=lab.other)
-    for port in (NGINX_PORT, OPENSSL_PORT, OLD_PORT):
-        lab.wait_port(lab.other, lab.other.v4, port)
+    lab.wait_port(lab.other, lab.other.v4, OPENSSL_PORT)
     return lab
 
 
@@ -110,11 +97,8 @@ def test_oldest_version(services):
     agent = start_agent(services)
     code, body = curl(services, OLD_PORT)
     assert code == 0 and body == "verify=SUCCESS protocol=TLSv1.2\n"
-    config = json.loads(agent.config_path.read_text())
-    config["outbound"]["destinations"][0]["minVersion"] = "1.3"
-    agent.config_path.write_text(json.dumps(config))
-    agent.signal(signal.SIGHUP)
-    agent.wait_for_log("event=reload_done")
+    agent.rewrite(lambda config: config["outbound"]["destinations"][0].update(minVersion="1.3"))
+    agent.reload()
     code, body = curl(services, OLD_PORT)
     assert code != 0 and "verify=" not in body
     assert agent.status.wait_for_refusal("tls_failed")["detail"]

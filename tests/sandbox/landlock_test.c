@@ -14,38 +14,12 @@
 
 #include <cmocka.h>
 
-#include "tests/certmgr/scratch_dir.h"
 #include "tests/sandbox/child.h"
-
-static struct scratch_dir dir;
-
-static int set_up(void **state) {
-    (void)state;
-    scratch_dir_init(&dir);
-    const char *const places[] = {"read", "written", "outside"};
-    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-        char name[64];
-        scratch_dir_make(&dir, places[i]);
-        (void)snprintf(name, sizeof(name), "%s/file", places[i]);
-        scratch_dir_rewrite(&dir, name, span_of_text("x"));
-    }
-    scratch_dir_rewrite(&dir, "single", span_of_text("x"));
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    scratch_dir_fini(&dir);
-    return 0;
-}
-
-static struct scratch_path in(const char *name) {
-    return scratch_dir_path(&dir, name);
-}
+#include "tests/sandbox/place.h"
 
 // errno of opening, or 0.
 static int opened(const char *name, int flags) {
-    int fd = open(in(name).text, flags | O_CLOEXEC, 0600);
+    int fd = open(place_path(name).text, flags | O_CLOEXEC, 0600);
     int errnum = fd < 0 ? errno : 0;
     if (fd >= 0) {
         close(fd);
@@ -55,9 +29,9 @@ static int opened(const char *name, int flags) {
 
 static bool enter(void) {
     int set = landlock_new();
-    return set >= 0 && landlock_allow(set, in("read").text, LANDLOCK_READ) &&
-           landlock_allow(set, in("written").text, LANDLOCK_READ | LANDLOCK_WRITE) &&
-           landlock_allow(set, in("single").text, LANDLOCK_READ | LANDLOCK_WRITE) &&
+    return set >= 0 && landlock_allow(set, place_path("read").text, LANDLOCK_READ) &&
+           landlock_allow(set, place_path("written").text, LANDLOCK_READ | LANDLOCK_WRITE) &&
+           landlock_allow(set, place_path("single").text, LANDLOCK_READ | LANDLOCK_WRITE) &&
            prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && landlock_enforce(set);
 }
 
@@ -83,21 +57,22 @@ static int writes(void *arg) {
         return 1;
     }
     if (opened("written/new", O_WRONLY | O_CREAT) != 0 || // made, replaced, linked, removed
-        rename(in("written/new").text, in("written/file").text) != 0 ||
-        symlink("file", in("written/link").text) != 0 || mkdir(in("written/sub").text, 0755) != 0 ||
-        rename(in("written/file").text, in("written/sub/file").text) != 0 ||
-        unlink(in("written/link").text) != 0) {
+        rename(place_path("written/new").text, place_path("written/file").text) != 0 ||
+        symlink("file", place_path("written/link").text) != 0 ||
+        mkdir(place_path("written/sub").text, 0755) != 0 ||
+        rename(place_path("written/file").text, place_path("written/sub/file").text) != 0 ||
+        unlink(place_path("written/link").text) != 0) {
         return 2;
     }
     if (opened("outside/new", O_WRONLY | O_CREAT) != EACCES ||
-        unlink(in("outside/file").text) == 0 || errno != EACCES ||
-        rename(in("written/sub/file").text, in("outside/other").text) == 0) {
+        unlink(place_path("outside/file").text) == 0 || errno != EACCES ||
+        rename(place_path("written/sub/file").text, place_path("outside/other").text) == 0) {
         return 3;
     }
-    if (mkfifo(in("written/fifo").text, 0600) == 0) {
+    if (mkfifo(place_path("written/fifo").text, 0600) == 0) {
         return 4;
     }
-    return stat(in("outside/file").text, &st) == 0 ? 0 : 5; // attributes are not restricted
+    return stat(place_path("outside/file").text, &st) == 0 ? 0 : 5; // attributes are not restricted
 }
 
 static void run(int (*body)(void *)) {
@@ -121,8 +96,8 @@ static void test_writes(void **state) {
 static int replaced(void *arg) {
     (void)arg;
     int set = landlock_new();
-    bool ok = set >= 0 && landlock_allow(set, in("single").text, LANDLOCK_READ);
-    if (!ok || rename(in("read/file").text, in("single").text) != 0 ||
+    bool ok = set >= 0 && landlock_allow(set, place_path("single").text, LANDLOCK_READ);
+    if (!ok || rename(place_path("read/file").text, place_path("single").text) != 0 ||
         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || !landlock_enforce(set)) {
         return 1;
     }
@@ -141,17 +116,17 @@ static void test_what_is_not_there(void **state) {
     }
     int set = landlock_new();
     assert_true(set >= 0);
-    assert_false(landlock_allow(set, in("nothing").text, LANDLOCK_READ));
+    assert_false(landlock_allow(set, place_path("nothing").text, LANDLOCK_READ));
     assert_int_equal(errno, ENOENT);
     close(set);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_reads, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_writes, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_file_is_not_its_name, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_what_is_not_there, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_reads, place_set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(test_writes, place_set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(test_a_file_is_not_its_name, place_set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(test_what_is_not_there, place_set_up, place_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

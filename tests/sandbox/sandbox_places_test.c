@@ -14,22 +14,7 @@
 #include "agent/sandbox/landlock.h"
 #include "tests/certmgr/scratch_dir.h"
 #include "tests/sandbox/child.h"
-
-static struct scratch_dir dir;
-
-static int set_up(void **state) {
-    (void)state;
-    scratch_dir_init(&dir);
-    scratch_dir_make(&dir, "etc");
-    scratch_dir_rewrite(&dir, "etc/agent.yaml", span_of_text("{}"));
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    scratch_dir_fini(&dir);
-    return 0;
-}
+#include "tests/sandbox/place.h"
 
 // `form` is a configuration with D where the directory goes.
 static struct config *parse(const char *form) {
@@ -37,7 +22,8 @@ static struct config *parse(const char *form) {
     size_t len = 0;
     for (const char *c = form; *c != '\0'; c++) {
         len += (size_t)snprintf(text + len, sizeof(text) - len, "%.*s",
-                                *c == '@' ? (int)strlen(dir.path) : 1, *c == '@' ? dir.path : c);
+                                *c == '@' ? (int)strlen(place()->path) : 1,
+                                *c == '@' ? place()->path : c);
     }
     struct config *config = config_parse("test", span_of_text(text), NULL, NULL);
     assert_non_null(config);
@@ -46,13 +32,13 @@ static struct config *parse(const char *form) {
 
 static void collect(const char *form, struct sandbox_places *out) {
     struct config *config = parse(form);
-    assert_true(sandbox_places_collect(config, scratch_dir_path(&dir, "etc/agent.yaml").text, out));
+    assert_true(sandbox_places_collect(config, place_path("etc/agent.yaml").text, out));
     config_unref(config);
 }
 
 static const struct sandbox_place *at(const struct sandbox_places *places, const char *name) {
     char canonical[4096];
-    const char *path = scratch_dir_path(&dir, name).text;
+    const char *path = place_path(name).text;
     path = realpath(path, canonical) == NULL ? path : canonical;
     for (size_t i = 0; i < places->num; i++) {
         if (strcmp(places->items[i].path, path) == 0) {
@@ -65,11 +51,11 @@ static const struct sandbox_place *at(const struct sandbox_places *places, const
 static void test_directories_of_files(void **state) {
     (void)state;
     struct sandbox_places places = {0};
-    scratch_dir_make(&dir, "tls");
-    scratch_dir_rewrite(&dir, "tls/key", span_of_text("k"));
-    scratch_dir_make(&dir, "archive");
-    scratch_dir_rewrite(&dir, "archive/chain1", span_of_text("c"));
-    scratch_dir_link(&dir, "tls/chain", "../archive/chain1");
+    scratch_dir_make(place(), "tls");
+    scratch_dir_rewrite(place(), "tls/key", span_of_text("k"));
+    scratch_dir_make(place(), "archive");
+    scratch_dir_rewrite(place(), "archive/chain1", span_of_text("c"));
+    scratch_dir_link(place(), "tls/chain", "../archive/chain1");
     collect("identity: {source: files, files: {certificate: '@/tls/chain', key: '@/tls/key', "
             "bundle: '@/later/on/bundle'}}",
             &places);
@@ -89,13 +75,13 @@ static void test_directories_of_files(void **state) {
 static void test_directories(void **state) {
     (void)state;
     struct sandbox_places places = {0};
-    scratch_dir_make(&dir, "certs");
-    scratch_dir_make(&dir, "elsewhere");
-    scratch_dir_make(&dir, "out");
-    scratch_dir_make(&dir, "state");
-    scratch_dir_rewrite(&dir, "elsewhere/a.pem", span_of_text("a"));
-    scratch_dir_link(&dir, "certs/a.pem", "../elsewhere/a.pem");
-    scratch_dir_link(&dir, "certs/root", "/"); // no file: does not open everything
+    scratch_dir_make(place(), "certs");
+    scratch_dir_make(place(), "elsewhere");
+    scratch_dir_make(place(), "out");
+    scratch_dir_make(place(), "state");
+    scratch_dir_rewrite(place(), "elsewhere/a.pem", span_of_text("a"));
+    scratch_dir_link(place(), "certs/a.pem", "../elsewhere/a.pem");
+    scratch_dir_link(place(), "certs/root", "/"); // no file: does not open everything
     collect("identity: {stateDirectory: '@/state'}\n"
             "trustStore: {sources: ['@/certs'], output: '@/out'}",
             &places);
@@ -125,8 +111,8 @@ static void test_missing_directory_to_write(void **state) {
     assert_int_equal(places.num, 3);
     collect(form, &again);
     assert_null(sandbox_places_outside(&places, &again));
-    scratch_dir_make(&dir, "out");
-    scratch_dir_make(&dir, "out/b");
+    scratch_dir_make(place(), "out");
+    scratch_dir_make(place(), "out/b");
     collect(form, &there);
     assert_ptr_equal(sandbox_places_outside(&places, &there), at(&there, "out/b"));
     sandbox_places_fini(&places);
@@ -199,9 +185,9 @@ static void test_own(void **state) {
 static void test_outside(void **state) {
     (void)state;
     struct sandbox_places granted = {0}, same = {0}, below = {0}, other = {0}, written = {0};
-    scratch_dir_make(&dir, "certs");
-    scratch_dir_make(&dir, "certs/sub");
-    scratch_dir_make(&dir, "certs2");
+    scratch_dir_make(place(), "certs");
+    scratch_dir_make(place(), "certs/sub");
+    scratch_dir_make(place(), "certs2");
     collect("trustStore: {sources: ['@/certs'], output: '@/etc'}", &granted);
     collect("trustStore: {sources: ['@/certs'], output: '@/etc'}", &same);
     collect("trustStore: {sources: ['@/certs/sub'], output: '@/etc'}", &below);
@@ -214,9 +200,8 @@ static void test_outside(void **state) {
     assert_string_equal(outside->key, "trustStore.sources[0]");
     assert_ptr_equal(sandbox_places_outside(&granted, &written), at(&written, "certs/sub"));
     // The same name, another directory: Landlock does not know it.
-    assert_int_equal(
-        rename(scratch_dir_path(&dir, "certs").text, scratch_dir_path(&dir, "old").text), 0);
-    scratch_dir_make(&dir, "certs");
+    assert_int_equal(rename(place_path("certs").text, place_path("old").text), 0);
+    scratch_dir_make(place(), "certs");
     assert_non_null(sandbox_places_outside(&granted, &same));
     sandbox_places_fini(&granted);
     sandbox_places_fini(&same);
@@ -227,13 +212,14 @@ static void test_outside(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_directories_of_files, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_directories, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_missing_directory_to_write, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_shared_directories, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_etc, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_own, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_outside, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_directories_of_files, place_set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(test_directories, place_set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(test_missing_directory_to_write, place_set_up,
+                                        place_tear_down),
+        cmocka_unit_test_setup_teardown(test_shared_directories, place_set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(test_etc, place_set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(test_own, place_set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(test_outside, place_set_up, place_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,37 +17,18 @@
 
 #include <cmocka.h>
 
-#include "tests/certmgr/scratch_dir.h"
 #include "tests/sandbox/child.h"
-
-static struct scratch_dir dir;
-
-static int set_up(void **state) {
-    (void)state;
-    scratch_dir_init(&dir);
-    scratch_dir_make(&dir, "etc");
-    scratch_dir_make(&dir, "outside");
-    scratch_dir_rewrite(&dir, "etc/agent.yaml", span_of_text("{}"));
-    scratch_dir_rewrite(&dir, "outside/file", span_of_text("x"));
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    scratch_dir_fini(&dir);
-    return 0;
-}
+#include "tests/sandbox/place.h"
 
 static struct sandbox *enter(const char *text, struct err *err) {
     struct config *config = config_parse("test", span_of_text(text), NULL, NULL);
-    struct sandbox *sandbox =
-        sandbox_enter(config, scratch_dir_path(&dir, "etc/agent.yaml").text, err);
+    struct sandbox *sandbox = sandbox_enter(config, place_path("etc/agent.yaml").text, err);
     config_unref(config);
     return sandbox;
 }
 
 static bool can_read(const char *name) {
-    int fd = open(scratch_dir_path(&dir, name).text, O_RDONLY | O_CLOEXEC);
+    int fd = open(place_path(name).text, O_RDONLY | O_CLOEXEC);
     return fd >= 0 && close(fd) == 0;
 }
 
@@ -160,13 +141,13 @@ static int admits(void *arg) {
     (void)arg;
     struct err err = {0};
     char text[512];
-    const char *file = scratch_dir_path(&dir, "etc/agent.yaml").text;
+    const char *file = place_path("etc/agent.yaml").text;
     struct sandbox *sandbox = enter("", &err);
     if (sandbox == NULL || !sandbox_admits(sandbox, NULL, file, &err)) {
         return 1;
     }
     (void)snprintf(text, sizeof(text), "trustStore: {sources: ['%s/outside/file'], output: '%s'}",
-                   dir.path, scratch_dir_path(&dir, "out").text);
+                   place()->path, place_path("out").text);
     struct config *config = config_parse("test", span_of_text(text), NULL, NULL);
     if (config == NULL || sandbox_admits(sandbox, config, file, &err)) {
         return 2;
@@ -185,10 +166,10 @@ static void test_a_later_configuration(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_all_layers, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_off, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_layer_is_missing, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_later_configuration, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_all_layers, place_set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(test_off, place_set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(test_a_layer_is_missing, place_set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(test_a_later_configuration, place_set_up, place_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -52,6 +52,8 @@ static void test_lists(void **state UNUSED) {
     json_checks_number(row, "tunnelId", 3);
     check_null(row, "rule");
     check_time(row, "openedAt");
+    assert_non_null(
+        strchr(json_string_value(json_object_get(row, "openedAt")), '.')); // of a second
     check_time(row, "peerNotAfter");
     json_checks_number(json, "total", 1);
     json_checks_number(json, "workersMissing", 1);

@@ -53,6 +53,19 @@ class Agent(Process):
 
         wait_until(f"{self.name} is ready", is_ready)
 
+    def rewrite(self, change):
+        """`change(configuration)` alters its file, which it reads when it is told."""
+        config = json.loads(self.config_path.read_text())
+        change(config)
+        self.config_path.write_text(json.dumps(config, indent=2) + "\n")
+
+    def reload(self, event="reload_done"):
+        """SIGHUP, and its outcome in the log."""
+        before = self.log().count(f"event={event}")
+        self.signal(signal.SIGHUP)
+        wait_until(f"{self.name} logs {event}",
+                   lambda: self.log().count(f"event={event}") > before)
+
 
 class Lab:
     """The files and processes of one test."""
