@@ -13,10 +13,12 @@
 #include <openssl/x509v3.h>
 
 #include "base/own.h"
+#include "certmgr/ocsp_id.h"
 #include "certmgr/x509_der.h"
 
 #define SINGLES_MAX 64
 #define SIGNERS_MAX 8
+#define EXTENSIONS_MAX 32
 
 #define CONTEXT(n) (CBS_ASN1_CONTEXT_SPECIFIC | (n))
 #define EXPLICIT(n) (CBS_ASN1_CONSTRUCTED | CONTEXT(n))
@@ -32,7 +34,15 @@ struct basic {
     CBS algorithm;
     CBS signature;
     CBS certs; // may be empty
+    CBS responder;
+    CBS_ASN1_TAG responder_tag; // EXPLICIT(1): by name, EXPLICIT(2): by key
 };
+
+const char *ocsp_status_name(enum ocsp_status status) {
+    static const char *const names[] = {
+        [OCSP_GOOD] = "good", [OCSP_REVOKED] = "revoked", [OCSP_UNKNOWN] = "unknown"};
+    return names[status];
+}
 
 // --- reading
 
@@ -80,15 +90,41 @@ static bool read_basic(CBS cbs, struct basic *out) {
            (CBS_get_asn1(&certs, &out->certs, CBS_ASN1_SEQUENCE) && CBS_len(&certs) == 0);
 }
 
-static bool read_singles(CBS data, CBS *out) {
-    CBS sequence, id, time;
+// Extensions that do not matter to us, unless somebody says that they must (RFC 6960 4.4).
+static bool read_extensions(CBS *from, CBS_ASN1_TAG tag) {
+    CBS outer, list;
+    int there = 0;
+    if (!CBS_get_optional_asn1(from, &outer, &there, tag)) {
+        return false;
+    }
+    if (!there) {
+        return true;
+    }
+    bool ok = CBS_get_asn1(&outer, &list, CBS_ASN1_SEQUENCE) && CBS_len(&outer) == 0;
+    for (size_t i = 0; ok && i < EXTENSIONS_MAX && CBS_len(&list) > 0; i++) {
+        CBS extension;
+        int is_critical = 0;
+        ok = CBS_get_asn1(&list, &extension, CBS_ASN1_SEQUENCE) &&
+             CBS_get_asn1(&extension, NULL, CBS_ASN1_OBJECT) &&
+             CBS_get_optional_asn1_bool(&extension, &is_critical, CBS_ASN1_BOOLEAN, 0) &&
+             !is_critical;
+    }
+    return ok && CBS_len(&list) == 0;
+}
+
+static bool read_data(struct basic *basic, CBS *singles) {
+    CBS data = basic->data;
+    CBS sequence, time;
     CBS_ASN1_TAG tag = 0;
-    return CBS_get_asn1(&data, &sequence, CBS_ASN1_SEQUENCE) &&
-           CBS_get_optional_asn1(&sequence, NULL, NULL, EXPLICIT(0)) &&
-           CBS_get_any_asn1(&sequence, &id, &tag) && (tag == EXPLICIT(1) || tag == EXPLICIT(2)) &&
-           CBS_get_asn1(&sequence, &time, CBS_ASN1_GENERALIZEDTIME) &&
-           CBS_get_asn1(&sequence, out, CBS_ASN1_SEQUENCE) &&
-           CBS_get_optional_asn1(&sequence, NULL, NULL, EXPLICIT(1)) && CBS_len(&sequence) == 0;
+    bool ok = CBS_get_asn1(&data, &sequence, CBS_ASN1_SEQUENCE) &&
+              CBS_get_optional_asn1(&sequence, NULL, NULL, EXPLICIT(0)) &&
+              CBS_get_any_asn1(&sequence, &basic->responder, &tag) &&
+              (tag == EXPLICIT(1) || tag == EXPLICIT(2)) &&
+              CBS_get_asn1(&sequence, &time, CBS_ASN1_GENERALIZEDTIME) &&
+              CBS_get_asn1(&sequence, singles, CBS_ASN1_SEQUENCE) &&
+              read_extensions(&sequence, EXPLICIT(1)) && CBS_len(&sequence) == 0;
+    basic->responder_tag = tag;
+    return ok;
 }
 
 static bool read_time(CBS *cbs, int64_t *out) {
@@ -115,7 +151,7 @@ static bool read_single(CBS *single, struct ocsp_response *out) {
     return read_status(single, &out->status) && read_time(single, &out->this_update) &&
            CBS_get_optional_asn1(single, &next, &has_next, EXPLICIT(0)) &&
            (!has_next || (read_time(&next, &out->next_update) && CBS_len(&next) == 0)) &&
-           CBS_get_optional_asn1(single, NULL, NULL, EXPLICIT(1)) && CBS_len(single) == 0;
+           read_extensions(single, EXPLICIT(1)) && CBS_len(single) == 0;
 }
 
 // --- whom it is about
@@ -140,20 +176,15 @@ static bool is_serial_of(const CBS *element, const X509 *leaf) {
     return same;
 }
 
-static bool is_about(CBS id, X509 *leaf, X509 *issuer) {
-    uint8_t name[EVP_MAX_MD_SIZE], key[EVP_MAX_MD_SIZE];
-    unsigned name_len = 0, key_len = 0;
+static bool is_about(CBS cert_id, X509 *leaf, X509 *issuer) {
+    struct ocsp_id id;
     CBS name_hash, key_hash, serial;
-    const EVP_MD *md = digest_of_id(&id);
-    const ASN1_BIT_STRING *bits = X509_get0_pubkey_bitstr(issuer);
-    return md != NULL && CBS_get_asn1(&id, &name_hash, CBS_ASN1_OCTETSTRING) &&
-           CBS_get_asn1(&id, &key_hash, CBS_ASN1_OCTETSTRING) &&
-           CBS_get_asn1_element(&id, &serial, CBS_ASN1_INTEGER) && CBS_len(&id) == 0 &&
-           X509_NAME_digest(X509_get_issuer_name(leaf), md, name, &name_len) &&
-           EVP_Digest(ASN1_STRING_get0_data(bits), (size_t)ASN1_STRING_length(bits), key, &key_len,
-                      md, NULL) &&
-           CBS_mem_equal(&name_hash, name, name_len) && CBS_mem_equal(&key_hash, key, key_len) &&
-           is_serial_of(&serial, leaf);
+    const EVP_MD *md = digest_of_id(&cert_id);
+    return md != NULL && CBS_get_asn1(&cert_id, &name_hash, CBS_ASN1_OCTETSTRING) &&
+           CBS_get_asn1(&cert_id, &key_hash, CBS_ASN1_OCTETSTRING) &&
+           CBS_get_asn1_element(&cert_id, &serial, CBS_ASN1_INTEGER) && CBS_len(&cert_id) == 0 &&
+           ocsp_id_of(md, leaf, issuer, &id) && CBS_mem_equal(&name_hash, id.name, id.len) &&
+           CBS_mem_equal(&key_hash, id.key, id.len) && is_serial_of(&serial, leaf);
 }
 
 static bool find_single(CBS singles, X509 *leaf, X509 *issuer, struct ocsp_response *out,
@@ -212,6 +243,27 @@ static bool is_signed_by(const struct basic *basic, X509 *signer) {
     return ok;
 }
 
+// Whether the response says that it comes from the one who has signed it.
+static bool is_named(const struct basic *basic, const X509 *signer) {
+    CBS id = basic->responder;
+    CBS hash;
+    if (basic->responder_tag == EXPLICIT(1)) {
+        const uint8_t *at = CBS_data(&id);
+        X509_NAME *name = d2i_X509_NAME(NULL, &at, (long)CBS_len(&id));
+        bool same = name != NULL && at == CBS_data(&id) + CBS_len(&id) &&
+                    X509_NAME_cmp(name, X509_get_subject_name(signer)) == 0;
+        X509_NAME_free(name);
+        return same;
+    }
+    uint8_t key[EVP_MAX_MD_SIZE];
+    unsigned len = 0;
+    const ASN1_BIT_STRING *bits = X509_get0_pubkey_bitstr(signer);
+    return CBS_get_asn1(&id, &hash, CBS_ASN1_OCTETSTRING) && CBS_len(&id) == 0 &&
+           EVP_Digest(ASN1_STRING_get0_data(bits), (size_t)ASN1_STRING_length(bits), key, &len,
+                      EVP_sha1(), NULL) &&
+           CBS_mem_equal(&hash, key, len);
+}
+
 // The issuer's word that a certificate answers for it, at the time of the answer.
 static bool is_delegated(X509 *signer, X509 *issuer, int64_t at) {
     int64_t from = 0;
@@ -226,7 +278,7 @@ static bool is_delegated(X509 *signer, X509 *issuer, int64_t at) {
 }
 
 static bool is_signed_for(const struct basic *basic, X509 *issuer, int64_t at) {
-    if (is_signed_by(basic, issuer)) {
+    if (is_named(basic, issuer) && is_signed_by(basic, issuer)) {
         return true;
     }
     CBS certs = basic->certs;
@@ -238,28 +290,22 @@ static bool is_signed_for(const struct basic *basic, X509 *issuer, int64_t at) {
         CRYPTO_BUFFER *buffer OWNED(CRYPTO_BUFFER_free) =
             CRYPTO_BUFFER_new_from_CBS(&element, NULL);
         X509 *signer OWNED(X509_free) = buffer == NULL ? NULL : x509_der_parse(buffer, NULL);
-        if (signer != NULL && is_delegated(signer, issuer, at) && is_signed_by(basic, signer)) {
+        if (signer != NULL && is_named(basic, signer) && is_delegated(signer, issuer, at) &&
+            is_signed_by(basic, signer)) {
             return true;
         }
     }
     return false;
 }
 
-static bool is_issued_by(X509 *leaf, X509 *issuer) {
-    EVP_PKEY *key OWNED(EVP_PKEY_free) = X509_get_pubkey(issuer);
-    return key != NULL &&
-           X509_NAME_cmp(X509_get_issuer_name(leaf), X509_get_subject_name(issuer)) == 0 &&
-           X509_verify(leaf, key) == 1;
-}
-
 bool ocsp_response_read(struct span der, X509 *leaf, X509 *issuer, struct ocsp_response *out,
                         struct err *err) {
     CBS bytes, singles;
     struct basic basic;
-    bool ok = is_issued_by(leaf, issuer) ||
+    bool ok = ocsp_id_is_issuer(leaf, issuer) ||
               fail(err, "the second certificate of the chain has not issued the first");
     ok = ok && read_envelope(der, &bytes, err);
-    ok = ok && ((read_basic(bytes, &basic) && read_singles(basic.data, &singles)) ||
+    ok = ok && ((read_basic(bytes, &basic) && read_data(&basic, &singles)) ||
                 fail(err, "the OCSP response is malformed"));
     ok = ok && find_single(singles, leaf, issuer, out, err);
     ok = ok && (is_signed_for(&basic, issuer, out->this_update) ||

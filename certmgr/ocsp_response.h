@@ -13,6 +13,7 @@
 #define OCSP_RESPONSE_MAX 65536
 
 enum ocsp_status { OCSP_GOOD, OCSP_REVOKED, OCSP_UNKNOWN };
+const char *ocsp_status_name(enum ocsp_status status); // "good", ...
 
 struct ocsp_response {
     enum ocsp_status status;
@@ -21,8 +22,8 @@ struct ocsp_response {
 };
 
 // False with the sentence unless `der` is a basic response that speaks of `leaf` and is signed by
-// `issuer`, or by a certificate in it that the issuer has signed for OCSP. RSA (PKCS #1) and ECDSA
-// signatures with SHA-256, SHA-384 or SHA-512.
+// `issuer`, or by a certificate in it that the issuer has signed for OCSP, whichever it says that
+// it comes from. RSA (PKCS #1) and ECDSA signatures with SHA-256, SHA-384 or SHA-512.
 bool ocsp_response_read(struct span der, X509 *leaf, X509 *issuer, struct ocsp_response *out,
                         struct err *err) MUST_USE;
 

@@ -48,7 +48,10 @@ struct certificate_refs {
 struct stapling_options {
     bool enabled;
     bool staple_revoked;
-    char *file; // NULL: not said
+    char *file;      // NULL: a responder is asked
+    char *responder; // NULL: whichever the certificate names
+    int64_t query_interval_ms, response_timeout_ms, recovery_interval_ms;
+    uint32_t recovery_max_tries;
 };
 
 struct edge_certificate_options {

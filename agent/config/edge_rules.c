@@ -135,6 +135,19 @@ static void check_versions(const struct scene *scene) {
     }
 }
 
+static void check_stapling(const struct scene *scene) {
+    const struct edge_options *edge = &scene->port->edge;
+    const struct yaml_tree_node *list = yaml_tree_find(scene->item, "certificates");
+    const struct yaml_tree_node *item = list == NULL ? NULL : list->first;
+    for (size_t i = 0; item != NULL && i < edge->num_certificates; i++, item = item->next) {
+        const struct stapling_options *own = &edge->certificates[i].stapling;
+        if (own->file != NULL && own->responder != NULL) {
+            report_add(scene->report, REPORT_ERROR, item->place,
+                       "stapling: the response comes from file or from responder, not from both");
+        }
+    }
+}
+
 static void check_app_tls(const struct scene *scene) {
     const struct edge_options *edge = &scene->port->edge;
     bool reencrypt = edge->app_tls == APP_TLS_REENCRYPT;
@@ -177,6 +190,7 @@ void edge_rules_check(const struct inbound_port *port, const struct yaml_tree_no
     }
     check_subjects(&scene);
     check_versions(&scene);
+    check_stapling(&scene);
     check_app_tls(&scene);
     check_proxy(&scene);
     edge_http_rules_check(port, item, report);

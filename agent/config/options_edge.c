@@ -82,33 +82,6 @@ static const struct option_row subject_rows[] = {
     END};
 const struct option_section options_subject = {.rows = subject_rows};
 
-static const struct option_row stapling_rows[] = {
-    {.key = "enabled",
-     .type = OPTION_BOOL,
-     VALUE(struct edge_certificate_options, stapling.enabled),
-     .fallback = "false",
-     .meaning =
-         "Send clients that ask for it an OCSP response with the certificate; needs `file`."},
-    {.key = "file",
-     TEXT(text_checks_path, "absolute path"),
-     .can_be_off = true,
-     VALUE(struct edge_certificate_options, stapling.file),
-     .meaning =
-         "The response, DER, signed for the issuer, which follows in `certFile`; read at the "
-         "start and by reload."},
-    {.key = "stapleRevoked",
-     .type = OPTION_BOOL,
-     VALUE(struct edge_certificate_options, stapling.staple_revoked),
-     .fallback = "false",
-     .meaning = "Send it also when it says revoked or unknown."},
-    NOT_YET("responder"),
-    NOT_YET("queryInterval"),
-    NOT_YET("responseTimeout"),
-    NOT_YET("recoveryInterval"),
-    NOT_YET("recoveryMaxTries"),
-    END};
-static const struct option_section stapling_section = {.rows = stapling_rows};
-
 static const struct option_row certificate_rows[] = {
     {.key = "name",
      TEXT(text_checks_label, NULL),
@@ -125,7 +98,7 @@ static const struct option_row certificate_rows[] = {
      VALUE(struct edge_certificate_options, enabled),
      .fallback = "true",
      .meaning = "false: as if it were not in the list."},
-    SECTION("stapling", stapling_section, "OCSP stapling."),
+    SECTION("stapling", options_stapling, "OCSP stapling."),
     {.key = "minVersion",
      CHOICE(options_tls_versions),
      VALUE(struct edge_certificate_options, min_version),

@@ -62,6 +62,7 @@ extern const struct option_section options_port; // an item of inbound.ports
 extern const struct option_section options_certificate_ref;
 extern const struct option_section options_subject;   // an item of authorizedSubjects
 extern const struct option_section options_http_rule; // an item of inbound.ports[].httpRules
+extern const struct option_section options_stapling;  // of one of its certificates
 extern const struct option_choice options_tls_versions[];
 extern const struct option_section options_intercept;
 extern const struct option_section options_status;

@@ -88,7 +88,7 @@ static bool is_this_host(const char *host) {
            (netaddr_parse_ip(&addr, span_of_text(host), NULL) && netaddr_is_loopback(&addr));
 }
 
-bool url_parse(struct span text, struct url *out, struct err *err) {
+static bool parse(struct span text, struct url *out, struct err *err) {
     struct url url = {0};
     struct span rest = text;
     if (!check_characters(text, err) || !take_scheme(&rest, &url, err)) {
@@ -107,14 +107,41 @@ bool url_parse(struct span text, struct url *out, struct err *err) {
     if (url.scheme != URL_FILE && !take_authority(authority, &url, err)) {
         return false;
     }
+    memcpy(url.target, target.ptr, target.len);
+    *out = url;
+    return true;
+}
+
+bool url_parse(struct span text, struct url *out, struct err *err) {
+    struct url url;
+    if (!parse(text, &url, err)) {
+        return false;
+    }
     if (url.scheme == URL_HTTP && !is_this_host(url.host)) {
         return ERR_SET(err, ERR_INPUT,
                        "plain http:// is for a loopback address only: whoever is on the way could "
                        "choose whom the application trusts; use https://");
     }
-    memcpy(url.target, target.ptr, target.len);
     *out = url;
     return true;
+}
+
+bool url_parse_responder(struct span text, struct url *out, struct err *err) {
+    struct url url;
+    if (!parse(text, &url, err)) {
+        return false;
+    }
+    if (url.scheme != URL_HTTP) {
+        return ERR_SET(err, ERR_INPUT,
+                       "a responder is asked by http:// only: what it answers is signed");
+    }
+    *out = url;
+    return true;
+}
+
+bool url_check_responder(struct span text, struct err *err) {
+    struct url url;
+    return url_parse_responder(text, &url, err);
 }
 
 bool url_check(struct span text, struct err *err) {

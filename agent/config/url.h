@@ -1,5 +1,6 @@
 // The URLs that certificates are fetched from, taken apart: https, file, and http to this host
-// only, since whoever is on the way of plain HTTP could choose whom the application trusts. Pure.
+// only, since whoever is on the way of plain HTTP could choose whom the application trusts. And
+// those of OCSP responders, whose answers are signed: http only, to any host. Pure.
 #ifndef AGENT_CONFIG_URL_H
 #define AGENT_CONFIG_URL_H
 
@@ -25,5 +26,7 @@ struct url {
 
 bool url_parse(struct span text, struct url *out, struct err *err) MUST_USE;
 bool url_check(struct span text, struct err *err) MUST_USE;
+bool url_parse_responder(struct span text, struct url *out, struct err *err) MUST_USE;
+bool url_check_responder(struct span text, struct err *err) MUST_USE;
 
 #endif

@@ -27,6 +27,7 @@ static struct worker_orders *new_orders(struct control *control) {
     if (orders->snapshot == NULL) {
         return NULL;
     }
+    snapshot_set_staples(orders->snapshot, control_staples_now(control));
     orders->listeners = listener_set_ref(
         control->accepts_nothing == NULL ? control->listeners : control->accepts_nothing);
     orders->draining = control->draining;
@@ -138,6 +139,7 @@ void control_leave_to_successor(struct control *control) {
         control->listeners = none;
     }
     status_server_retire(control->status);
+    control_staples_rest(control);
     control_trust_stop(control); // the other writes the trust store, perhaps from other sources
     control->draining = true;
     control_command_workers(control);
@@ -306,8 +308,8 @@ static bool start(struct control *control, const struct control_start *how, stru
            control_sockets_settle(control, err) && control_state_start(control, err) &&
            control_app_start(control, err) && control_sandbox_start(control, err) &&
            control_hosts_start(control, err) && control_audit_start(control, err) &&
-           control_trust_start(control, err) && control_identity_start(control, err) &&
-           start_workers(control, err);
+           control_staples_start(control, err) && control_trust_start(control, err) &&
+           control_identity_start(control, err) && start_workers(control, err);
 }
 
 // From here on this process serves, or waits until it may.
@@ -363,6 +365,7 @@ void control_free(struct control *control) {
     free(control->workers);
     control_audit_stop(control);
     control_hosts_free(control->hosts);
+    control_staples_free(control->staples);
     control_successor_stop(control);
     control_handover_stop(control);
     control_app_stop(control);

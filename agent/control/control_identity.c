@@ -195,6 +195,7 @@ static void on_tick(struct ev_loop *loop UNUSED, ev_timer *timer, int events UNU
     control_audit_tick(control);
     control_notify_tick(control);
     control_expiry_tick(control, now);
+    control_staples_tick(control, now);
     enum identity_state state = identity_store_state(control->store, now);
     ask_again(control, state);
     if (!control->said_expired && state == IDENTITY_EXPIRED) {

@@ -7,6 +7,7 @@
 #include "agent/audit/audit.h"
 #include "agent/control/control.h"
 #include "agent/control/control_hosts.h"
+#include "agent/control/control_staples.h"
 #include "agent/control/notify.h"
 #include "agent/net/handed.h"
 #include "agent/sandbox/sandbox.h"
@@ -56,9 +57,12 @@ struct control {
     struct ev_loop *loop;
     char *config_path;
     struct config *config;
-    struct edge_set *edges;      // of `config`
-    struct control_hosts *hosts; // never NULL once it has started
-    ev_async hosts_wake;         // its resolver has a table
+    struct edge_set *edges;          // of `config`
+    struct control_hosts *hosts;     // never NULL once it has started
+    ev_async hosts_wake;             // its resolver has a table
+    struct control_staples *staples; // of `edges`; never NULL once it has started
+    ev_async staples_wake;           // its keeper has a table
+    int64_t staples_looked_s;        // when expired ones were last looked for
     struct reload_view reload;
     struct sandbox *sandbox;     // that the process is in
     struct intake *intake;       // the identity source that runs

@@ -33,12 +33,14 @@ struct next {
     struct edge_set *edges;
     struct listener_set *listeners;
     struct control_hosts *hosts;
+    struct control_staples *staples;
     struct tls_context *context; // NULL without an identity
 };
 
 static void next_free(struct next *next) {
     tls_context_unref(next->context);
     control_hosts_free(next->hosts);
+    control_staples_free(next->staples);
     listener_set_unref(next->listeners);
     edge_set_unref(next->edges);
     config_unref(next->config);
@@ -78,8 +80,10 @@ static bool prepare(struct control *control, struct next *next, struct err *err)
                                                                 .old = control->listeners},
                                        err);
     next->hosts = control_hosts_prepare(control, next->config, err);
-    return next->listeners != NULL && next->hosts != NULL && prepare_context(control, next, err) &&
-           control_state_check(next->config, err) && prepare_ports_and_source(control, next, err);
+    next->staples = control_staples_prepare(control, next->edges, err);
+    return next->listeners != NULL && next->hosts != NULL && next->staples != NULL &&
+           prepare_context(control, next, err) && control_state_check(next->config, err) &&
+           prepare_ports_and_source(control, next, err);
 }
 
 static void swap(struct control *control, struct next *next) {
@@ -95,6 +99,8 @@ static void swap(struct control *control, struct next *next) {
     control->context = next->context;
     control_hosts_swap(control, &next->hosts);
     old.hosts = next->hosts;
+    control_staples_swap(control, &next->staples);
+    old.staples = next->staples;
     *next = old;
 }
 

@@ -31,6 +31,7 @@ static void collect(void *arg, unsigned parts, struct view *out) {
     }
     if ((parts & VIEW_CERTIFICATES) != 0) {
         (void)!edge_inventory_render(control->edges, out); // without memory, those that fit
+        staple_table_render(control_staples_table(control), out);
     }
 }
 
@@ -43,6 +44,11 @@ static void sum_counters(void *arg, struct counter_sums *out) {
     out->metrics[METRIC_HOST_FOUND] += hosts == NULL ? 0 : hosts->num_found;
     out->metrics[METRIC_HOST_ABSENT] += hosts == NULL ? 0 : hosts->num_absent;
     out->metrics[METRIC_HOST_FAILED] += hosts == NULL ? 0 : hosts->num_failed;
+    const struct staple_table *staples = control_staples_table(control);
+    out->metrics[METRIC_OCSP_GOOD] += staples->num_answers[OCSP_GOOD];
+    out->metrics[METRIC_OCSP_REVOKED] += staples->num_answers[OCSP_REVOKED];
+    out->metrics[METRIC_OCSP_UNKNOWN] += staples->num_answers[OCSP_UNKNOWN];
+    out->metrics[METRIC_OCSP_FAILED] += staples->num_failed;
 }
 
 static void view_identity(void *arg, struct identity_view *out) {

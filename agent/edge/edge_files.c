@@ -175,9 +175,6 @@ bool edge_files_staple(const struct stapling_options *options, struct edge_certi
     struct ocsp_response response = {0};
     int64_t now = clock_wall_s();
     *withheld = NULL;
-    if (options->file == NULL) {
-        return ERR_SET(err, ERR_INPUT, "file is missing: this version asks no responder");
-    }
     if (!file_read(options->file, OCSP_RESPONSE_MAX, &out->staple, err)) {
         return err_wrap(err, "file");
     }
@@ -186,6 +183,8 @@ bool edge_files_staple(const struct stapling_options *options, struct edge_certi
     }
     out->staple_from = response.this_update;
     out->staple_until = response.next_update;
+    out->staple_path = options->file;
+    out->staple_status = ocsp_status_name(response.status);
     if (response.status != OCSP_GOOD && !options->staple_revoked) {
         buf_fini(&out->staple);
         *withheld = response.status == OCSP_REVOKED

@@ -21,9 +21,9 @@ bool edge_files_certificate(const struct edge_certificate_options *options,
 bool edge_files_check_expiry(const struct edge_certificate *cert,
                              const struct edge_certificate *before, struct err *err) MUST_USE;
 
-// Fills `staple` and its times from what `options` name; `out` holds the chain. `*withheld` says
-// why the response is not sent now (static text), NULL: it is. False when it must not be used at
-// all.
+// Fills `staple`, its times and its status from the file that `options` name; `out` holds the
+// chain. `*withheld` says why the response is not sent now (static text), NULL: it is. False when
+// it must not be used at all.
 bool edge_files_staple(const struct stapling_options *options, struct edge_certificate *out,
                        const char **withheld, struct err *err) MUST_USE;
 

@@ -51,10 +51,22 @@ static bool add_port_list(struct view *out, uint16_t port, const char *key,
     return add_list(&place, anchors);
 }
 
+// What was withheld for what it says is not kept.
+static void add_staple(struct certificate_view *row, const struct edge_certificate *cert) {
+    row->staple.status = cert->staple_status;
+    row->staple.is_wanted = cert->staple.len > 0;
+    row->staple.from = cert->staple_from;
+    row->staple.until = cert->staple_until;
+    text_copy(row->staple.source, sizeof(row->staple.source), cert->staple_path);
+}
+
 static bool add_certificate(struct view *out, uint16_t port, const struct edge_certificate *cert) {
     struct place place = place_of(out);
     (void)snprintf(place.name, sizeof(place.name), "inbound/%u/%s", port, cert->name);
     bool ok = add(&place, cert->path, cert->not_after);
+    if (ok && cert->staple_status != NULL) {
+        add_staple(&out->certificates[place.first], cert);
+    }
     struct place list = place_of(out);
     (void)snprintf(list.name, sizeof(list.name), "inbound/%u/%s/clientCerts", port, cert->name);
     return ok && add_list(&list, cert->own_clients);

@@ -10,6 +10,7 @@
 struct loading {
     const struct edge_load *load;
     const struct config *config;
+    struct edge_asked_list *asked;
     struct edge_port *port;
     const struct edge_port *before;                     // the same port as it was; NULL
     const struct edge_certificate_options *certificate; // whose keys are read; NULL: the port's own
@@ -143,7 +144,12 @@ static void load_staple(struct loading *loading, struct edge_certificate *out) {
     if (!options->enabled) {
         return;
     }
-    if (!edge_files_staple(options, out, &withheld, &err)) {
+    if (options->file == NULL) {
+        uint16_t port = loading->port->options->port;
+        if (!edge_asked_add(loading->asked, port, options, out, &err)) {
+            refuse(loading, "stapling", &err);
+        }
+    } else if (!edge_files_staple(options, out, &withheld, &err)) {
         refuse(loading, "stapling", &err);
     } else if (withheld != NULL && loading->load->warnings != NULL) {
         say(loading, loading->load->warnings, "stapling", withheld);
@@ -310,6 +316,7 @@ struct edge_set *edge_set_load(struct config *config, const struct edge_load *lo
         struct loading loading = {
             .load = load,
             .config = config,
+            .asked = &set->asked,
             .port = port,
             .before = edge_set_find(load->before, port->options->port),
             .ok = true,
@@ -339,6 +346,7 @@ void edge_set_unref(struct edge_set *set) {
         edge_http_fini(&set->ports[i].http);
     }
     free(set->ports);
+    edge_asked_fini(&set->asked);
     origin_set_free(set->origins);
     config_unref(set->config);
     free(set);

@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "agent/config/config.h"
+#include "agent/edge/edge_asked.h"
 #include "agent/edge/edge_http.h"
 #include "agent/edge/edge_load.h"
 #include "agent/edge/origin_set.h"
@@ -30,6 +31,7 @@ struct edge_set {
     struct edge_port *ports;
     size_t num_ports;
     struct origin_set *origins;
+    struct edge_asked_list asked; // certificates whose responses come from a responder
 };
 
 // NULL when there was any mistake: all of them are in `errors`.

@@ -1,5 +1,7 @@
 #include "agent/status/render_certs.h"
 
+#include <string.h>
+
 #include "agent/status/json_internal.h"
 #include "certmgr/identity.h"
 
@@ -60,6 +62,20 @@ static void append_trusted(struct object *o, json_t *list, const struct trust_se
     }
 }
 
+static json_t *staple(const struct certificate_view *cert, int64_t now_s) {
+    const struct staple_view *view = &cert->staple;
+    struct object o = object_begin();
+    bool has_response = strcmp(view->status, "pending") != 0;
+    put(&o, "status", text(view->status));
+    put(&o, "stapled", json_boolean(certificate_view_is_stapled(cert, now_s)));
+    put(&o, "source", text(view->source));
+    put(&o, "until", has_response && view->until != INT64_MAX ? time_s(view->until) : json_null());
+    put(&o, "asked", view->asked_s == 0 ? json_null() : time_s(view->asked_s));
+    put(&o, "askedNext", view->due_s == 0 ? json_null() : time_s(view->due_s));
+    put(&o, "lastError", text(view->last_error));
+    return object_end(&o);
+}
+
 // A certificate that inbound.ports or outbound.destinations names.
 static json_t *configured_certificate(const struct certificate_view *cert, int64_t now_s) {
     struct object o = object_begin();
@@ -69,6 +85,9 @@ static json_t *configured_certificate(const struct certificate_view *cert, int64
     put(&o, "state", json_string(cert->not_after <= now_s ? "expired" : "valid"));
     put(&o, "notAfter", time_s(cert->not_after));
     put(&o, "secondsLeft", json_integer(cert->not_after - now_s));
+    if (cert->staple.status != NULL) {
+        put(&o, "staple", staple(cert, now_s));
+    }
     return object_end(&o);
 }
 

@@ -188,6 +188,27 @@ static void expiries(struct sink *s, const struct view *configured, int64_t now_
     }
 }
 
+// What clients that ask for it get at this moment.
+static void staples(struct sink *s, const struct view *configured, int64_t now_s) {
+    const char *name = "pavise_ocsp_stapled";
+    bool has_header = false;
+    for (size_t i = 0; i < configured->num_certificates; i++) {
+        const struct certificate_view *cert = &configured->certificates[i];
+        if (cert->staple.status == NULL) {
+            continue;
+        }
+        if (!has_header) {
+            header(s, name, "gauge",
+                   "Whether an OCSP response is stapled, and what the last said.");
+        }
+        has_header = true;
+        s->fine = s->fine && buf_printf(s->out, "%s{logical_name=\"", name) &&
+                  escape_label(s->out, cert->logical_name) &&
+                  buf_printf(s->out, "\",status=\"%s\"} %d\n", cert->staple.status,
+                             certificate_view_is_stapled(cert, now_s));
+    }
+}
+
 static void identity_metrics(struct sink *s, const struct identity_view *view) {
     const char *updates = "pavise_identity_updates_total";
     const char *state = "pavise_identity_state";
@@ -327,6 +348,7 @@ bool render_metrics_text(struct buf *out, const struct render_metrics_input *inp
     refused(&s, input->sums);
     certificates(&s, input->identity->identity, input->trust->set);
     expiries(&s, input->configured, input->now_s);
+    staples(&s, input->configured, input->now_s);
     identity_metrics(&s, input->identity);
     trust_metrics(&s, input->trust);
     audit_metrics(&s, input->audit);

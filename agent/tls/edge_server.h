@@ -55,6 +55,9 @@ struct edge_certificate {
     int64_t not_after;
     struct buf staple; // an OCSP response in DER; empty: none
     int64_t staple_from, staple_until;
+    const char *staple_status;   // of the file's: what it says; static text, NULL: there is no file
+    const char *staple_path;     // borrowed
+    size_t staple_slot;          // else its place in an edge_staples; 0: nobody is asked
     struct anchors *own_clients; // owned; NULL: the port's
     struct edge_rules rules;
     STACK_OF(CRYPTO_BUFFER) * issuers; // owned; named to clients; by edge_server_finish; as above

@@ -18,6 +18,7 @@
 
 struct edge_session {
     const struct edge_server *server;
+    const struct edge_staples *staples;
     struct identity *identity; // NULL: none
     const struct edge_rules *rules;
     char server_name[SERVER_NAME_MAX + 1];
@@ -206,8 +207,13 @@ static int verify_mode(const struct edge_rules *rules) {
 }
 
 // What is past its time is withheld: a client may refuse an old answer, and none is no fault.
-static bool use_staple(SSL *ssl, const struct edge_certificate *cert) {
+static bool use_staple(SSL *ssl, const struct edge_staples *staples,
+                       const struct edge_certificate *cert) {
     int64_t now = clock_wall_s();
+    const CRYPTO_BUFFER *asked = edge_staples_find(staples, cert->staple_slot, now);
+    if (asked != NULL) {
+        return SSL_set_ocsp_response(ssl, CRYPTO_BUFFER_data(asked), CRYPTO_BUFFER_len(asked));
+    }
     bool is_current = cert->staple_from <= now && now < cert->staple_until;
     return cert->staple.len == 0 || !is_current ||
            SSL_set_ocsp_response(ssl, buf_span(&cert->staple).ptr, cert->staple.len);
@@ -217,7 +223,7 @@ static bool use_certificate(SSL *ssl, const struct edge_session *session,
                             const struct edge_certificate *cert) {
     if (cert != NULL) {
         return SSL_set_chain_and_key(ssl, cert->chain, cert->num_chain, cert->key, NULL) &&
-               use_staple(ssl, cert);
+               use_staple(ssl, session->staples, cert);
     }
     size_t num = 0;
     struct svid *svid = identity_svid(session->identity);
@@ -340,13 +346,15 @@ static const char *finish(void *arg, SSL *ssl, uint8_t *alert) {
     return allowed ? NULL : "the TLS 1.3 cipher suite is none of tls13CipherSuites";
 }
 
-struct tls_stream *edge_session_accept(const struct edge_server *server, struct identity *identity,
-                                       struct edge_session **out) {
+struct tls_stream *edge_session_accept(const struct edge_server *server,
+                                       const struct edge_staples *staples,
+                                       struct identity *identity, struct edge_session **out) {
     struct edge_session *session = calloc(1, sizeof(*session));
     if (session == NULL) {
         return NULL;
     }
     session->server = server;
+    session->staples = staples;
     session->rules = &server->rules;
     session->identity = identity == NULL ? NULL : identity_ref(identity);
     struct tls_foreign foreign = {

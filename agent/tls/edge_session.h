@@ -9,6 +9,7 @@
 #include <openssl/ssl.h>
 
 #include "agent/tls/edge_server.h"
+#include "agent/tls/edge_staples.h"
 #include "agent/tls/tls_stream.h"
 #include "certmgr/identity.h"
 #include "certmgr/subject.h"
@@ -26,9 +27,12 @@ struct edge_client {
 
 struct edge_session;
 
-// A stream that accepts a connection. `server` outlives it; a reference of `identity` (may be NULL:
-// there is none) is taken. `*session` is the stream's. NULL when memory is short.
-struct tls_stream *edge_session_accept(const struct edge_server *server, struct identity *identity,
+// A stream that accepts a connection. `server` and `staples` (may be NULL) outlive it; a reference
+// of `identity` (may be NULL: there is none) is taken. `*session` is the stream's. NULL when memory
+// is short.
+struct tls_stream *edge_session_accept(const struct edge_server *server,
+                                       const struct edge_staples *staples,
+                                       struct identity *identity,
                                        struct edge_session **session) MUST_USE;
 
 const struct edge_client *edge_session_client(const struct edge_session *session);

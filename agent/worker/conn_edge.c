@@ -69,8 +69,8 @@ static struct identity *identity_now(const struct conn *conn) {
 
 static enum conn_state start_tls(struct conn *conn) {
     struct edge_session *session = NULL;
-    struct tls_stream *stream =
-        edge_session_accept(&conn_edge_port(conn)->server, identity_now(conn), &session);
+    struct tls_stream *stream = edge_session_accept(
+        &conn_edge_port(conn)->server, conn->snapshot->staples, identity_now(conn), &session);
     if (stream == NULL) {
         conn_end(conn, CLOSE_NO_MEMORY);
         return CONN_DEAD;

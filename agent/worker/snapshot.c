@@ -18,6 +18,10 @@ struct snapshot *snapshot_new(struct config *config, struct tls_context *context
     return snapshot;
 }
 
+void snapshot_set_staples(struct snapshot *snapshot, struct edge_staples *staples) {
+    snapshot->staples = edge_staples_ref(staples);
+}
+
 struct snapshot *snapshot_ref(struct snapshot *snapshot) {
     atomic_fetch_add_explicit(&snapshot->refs, 1, memory_order_relaxed);
     return snapshot;
@@ -28,6 +32,7 @@ void snapshot_unref(struct snapshot *snapshot) {
         atomic_fetch_sub_explicit(&snapshot->refs, 1, memory_order_acq_rel) != 1) {
         return;
     }
+    edge_staples_unref(snapshot->staples);
     host_table_unref(snapshot->hosts);
     edge_set_unref(snapshot->edges);
     tls_context_unref(snapshot->context);

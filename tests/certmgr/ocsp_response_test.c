@@ -78,12 +78,15 @@ static void test_what_it_says(void **state) {
     expect("delegated", OCSP_GOOD);
     expect("revoked", OCSP_REVOKED);
     expect("unknown", OCSP_UNKNOWN);
+    expect("by_key", OCSP_GOOD);
 }
 
 static void test_refused(void **state) {
     (void)state;
     expect_refused("not_for_ocsp", "not signed by the certificate's issuer");
     expect_refused("foreign_signer", "not signed by the certificate's issuer");
+    // signed with the issuer's key, but it says that it comes from another name
+    expect_refused("other_responder", "not signed by the certificate's issuer");
     expect_refused("other_certificate", "about another certificate");
     expect_refused("try_later", "refused to answer (status 3)");
 }

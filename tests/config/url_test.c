@@ -68,7 +68,29 @@ static void refused(void **state) {
     assert_false(url_check(span_of_text(longer), NULL));
 }
 
+static void responders(void **state) {
+    (void)state;
+    static const char *const bad[][2] = {
+        {"https://ocsp.example/", "by http:// only"},
+        {"file:///ocsp", "by http:// only"},
+        {"ocsp.example", "does not begin with"},
+        {"http://user@ocsp.example/", "host is neither"},
+        {"http://ocsp.example/\r\nHost: y", "a blank"},
+    };
+    struct url url;
+    struct err err = {0};
+    assert_true(url_parse_responder(span_of_text("http://ocsp.example/q"), &url, &err));
+    assert_string_equal(url.host, "ocsp.example");
+    assert_int_equal(url.port, 80);
+    assert_string_equal(url.target, "/q");
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_false(url_check_responder(span_of_text(bad[i][0]), &err));
+        assert_non_null(strstr(err.msg, bad[i][1]));
+    }
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(taken), cmocka_unit_test(refused)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(taken), cmocka_unit_test(refused),
+                                       cmocka_unit_test(responders)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,52 +2,20 @@
 
 import pytest
 
-from pavise_e2e.edge import Edge, Pki, WebApplication, run
-
-HOST = "www.x"
-
-
-class Responder:
-    """`openssl ocsp` over files: answers about one certificate in place."""
-
-    def __init__(self, pki, directory):
-        self._pki, self._dir = pki, directory
-        directory.chmod(0o755)
-        self.file = directory / "response.der"
-
-    def answer(self, about, status="V", signer="ca", days=7):
-        pki, index = self._pki, self._dir / "ocsp-index.txt"
-        revoked = "250101000000Z" if status == "R" else ""
-        index.write_text(f"{status}\t450101000000Z\t{revoked}\t{pki.serial(about):X}\tunknown\t"
-                         f"/CN={about}\n", encoding="ascii")
-        request = self._dir / "request.der"
-        for argv in (["-issuer", pki.certificate("ca"), "-cert", pki.certificate(about),
-                      "-no_nonce", "-reqout", request],
-                     ["-index", index, "-CA", pki.certificate("ca"), "-rsigner",
-                      pki.certificate(signer), "-rkey", pki.key(signer), "-reqin", request,
-                      "-respout", self.file, *(["-ndays", days] if days else [])]):
-            done = run("openssl", "ocsp", *argv)
-            assert done.returncode == 0, done.stderr
-        self.file.chmod(0o644)
+from pavise_e2e.edge import Edge, WebApplication
+from pavise_e2e.faketime import Clock
+from pavise_e2e.ocsp import HOST, Responses, make_pki, stapled
+from pavise_e2e.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
 def pki(tmp_path_factory):
-    made = Pki(tmp_path_factory.mktemp("edge-stapling") / "pki")
-    made.ca("ca", "/O=Test/CN=Root")
-    made.ca("stranger", "/O=Test/CN=Stranger")
-    made.leaf("www", "ca", "/CN=www", f"subjectAltName = DNS:{HOST}")
-    made.leaf("other", "ca", "/CN=other", "subjectAltName = DNS:other.x")
-    made.leaf("responder", "ca", "/CN=responder", "extendedKeyUsage = OCSPSigning")
-    for name in ("www", "other"):
-        with made.certificate(name).open("a", encoding="ascii") as chain:
-            chain.write(made.certificate("ca").read_text(encoding="ascii"))
-    return made
+    return make_pki(tmp_path_factory.mktemp("edge-stapling") / "pki")
 
 
 @pytest.fixture
 def responder(pki, tmp_path_factory):
-    return Responder(pki, tmp_path_factory.mktemp("edge-responses"))
+    return Responses(pki, tmp_path_factory.mktemp("edge-responses"))
 
 
 @pytest.fixture
@@ -61,17 +29,6 @@ def keys_for(pki, **stapling):
     return {"clientAuth": "none",
             "certificates": [pki.presented("www", stapling={"enabled": True, **stapling}),
                              pki.presented("other")]}
-
-
-def stapled(edge, *options, name=HOST):
-    """What `openssl s_client -status` says of the response; None: none was sent."""
-    done = run("openssl", "s_client", "-connect", f"127.0.0.1:{edge.port}", "-servername", name,
-               "-status", "-CAfile", edge.pki.certificate("ca"), "-verify_return_error", *options,
-               input="")
-    assert "Verify return code: 0 (ok)" in done.stdout, done.stdout + done.stderr
-    if "OCSP response: no response sent" in done.stdout:
-        return None
-    return done.stdout.partition("Cert Status: ")[2].partition("\n")[0]
 
 
 def test_a_response_from_a_file(loopback, pki, web, responder):
@@ -118,5 +75,21 @@ def test_a_mistake_changes_nothing(loopback, pki, web, responder):
         assert "certificate www: stapling: file: " in log
         assert stapled(edge) == "good"
     log = edge.reload(keys_for(pki))
-    assert "stapling: file is missing: this version asks no responder" in log
+    assert "stapling: no_responder_url: " in log
     assert stapled(edge) == "good"
+
+
+def test_one_that_expires_is_said(loopback, pki, web, responder):
+    """Past its nextUpdate it is not sent any more, and the log says so, once."""
+    clock = Clock(loopback.path("edge.clock"))
+    responder.answer("www", days=7)
+    edge = Edge(loopback, pki, web.port, keys_for(pki, file=str(responder.file)),
+                env=clock.environment)
+    assert stapled(edge) == "good"
+    assert edge.agent.status.metric("pavise_ocsp_stapled", status="good") == 1
+    clock.set_offset(8 * 86400)
+    edge.agent.wait_for_log("event=staple_expired")
+    assert stapled(edge) is None
+    assert edge.agent.status.metric("pavise_ocsp_stapled", status="good") == 0
+    clock.set_offset(9 * 86400)
+    wait_until("a day later", lambda: edge.agent.log().count("event=staple_expired") == 1)

@@ -167,7 +167,8 @@ static void test_mistakes(void **state) {
     expect_error(w, CERT ", keyPassphrase: 'env:PAVISE_TEST_UNSET'}], clientAuth: none",
                  "keyPassphrase: env:PAVISE_TEST_UNSET is not set");
     expect_error(w, CERT ", stapling: {enabled: true}}], clientAuth: none",
-                 "f:1:1: port 8443, certificate www: stapling: file is missing");
+                 "f:1:1: port 8443, certificate www: stapling: certFile has to hold the "
+                 "certificate's issuer as well");
     expect_error(w, CERT ", stapling: {enabled: true, file: DIR/none}}], clientAuth: none",
                  "certificate www: stapling: file: ");
     expect_error(w, CERT ", stapling: {enabled: true, file: DIR/ca.crt}}], clientAuth: none",
@@ -220,10 +221,11 @@ static void add_time(CBB *out, const char *text) {
 
 // ResponseData: the server's certificate is good between the two times.
 static void add_data(CBB *out, const struct world *w, const char *from, const char *until) {
-    CBB data, id, key_hash, singles, single, good, next;
+    CBB data, id, singles, single, good, next;
+    const ASN1_BIT_STRING *key = X509_get0_pubkey_bitstr(pki_x509(w->ca));
     assert_true(CBB_add_asn1(out, &data, CBS_ASN1_SEQUENCE) &&
-                CBB_add_asn1(&data, &id, EXPLICIT(2)) &&
-                CBB_add_asn1(&id, &key_hash, CBS_ASN1_OCTETSTRING));
+                CBB_add_asn1(&data, &id, EXPLICIT(2)));
+    add_digest(&id, EVP_sha1(), ASN1_STRING_get0_data(key), (size_t)ASN1_STRING_length(key));
     add_time(&data, from);
     assert_true(CBB_add_asn1(&data, &singles, CBS_ASN1_SEQUENCE) &&
                 CBB_add_asn1(&singles, &single, CBS_ASN1_SEQUENCE));
@@ -293,9 +295,7 @@ static void expect_staple(struct world *w, const char *from, const char *until, 
     assert_true(said == NULL ? warnings[0] == '\0' : strstr(warnings, said) != NULL);
 }
 
-// A response that is not current now blocks nothing: it is said, and judged again when it counts.
-static void test_staples(void **state) {
-    struct world *w = *state;
+static void write_chain(struct world *w) {
     char path[128];
     struct buf chain = {0};
     assert_true(pem_render("CERTIFICATE", pki_der(w->server), &chain) &&
@@ -303,6 +303,12 @@ static void test_staples(void **state) {
     path_of(w, "chain.crt", path);
     assert_true(file_write_atomic(path, buf_span(&chain), 0600, NULL));
     buf_fini(&chain);
+}
+
+// A response that is not current now blocks nothing: it is said, and judged again when it counts.
+static void test_staples(void **state) {
+    struct world *w = *state;
+    write_chain(w);
     expect_staple(w, "20100101000000Z", "20900101000000Z", NULL);
     expect_staple(w, "20100101000000Z", "20110101000000Z",
                   "certificate www: stapling: the response has expired and is not sent\n");
@@ -355,6 +361,30 @@ static void test_inventory(void **state) {
     assert_int_equal(view.num_certificates, 0);
 }
 
+// --- asking a responder
+
+#define ASKED(keys)                                                                                \
+    "clientAuth: none, certificates: [{name: www, certFile: DIR/chain.crt, keyFile: "              \
+    "DIR/server.key, stapling: {enabled: true" keys "}}]"
+
+static void test_asked(void **state) {
+    struct world *w = *state;
+    write_chain(w);
+    OWNED(edge_set_unref)
+    struct edge_set *set =
+        load(w, ASKED(", responder: 'http://ocsp.x:81/a'"), NULL, EDGE_EXPIRY_REFUSES);
+    assert_true(set->asked.num == 1 && set->asked.items[0].port == 8443);
+    assert_string_equal(set->asked.items[0].responder, "http://ocsp.x:81/a");
+    assert_true(set->asked.items[0].request.len > 60);
+    const struct stapling_options *options = set->asked.items[0].options;
+    assert_true(options->query_interval_ms == 3600000 && options->response_timeout_ms == 1000);
+    assert_true(options->recovery_interval_ms == 60000 && options->recovery_max_tries == 5);
+    assert_int_equal(edge_set_find(set, 8443)->server.certificates[0].staple_slot, 1);
+    expect_error(w, ASKED(""), "certificate www: stapling: no_responder_url: ");
+    write_pem(w, "chain.crt", "CERTIFICATE", pki_der(w->server));
+    expect_error(w, ASKED(", responder: 'http://ocsp.x/'"), "has to hold the certificate's issuer");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_port, set_up, tear_down),
@@ -362,6 +392,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_workload_certificate, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_mistakes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_staples, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_asked, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_has_expired_since, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_pinned_leaf_is_said, set_up, tear_down),
     };

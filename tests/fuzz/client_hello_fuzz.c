@@ -28,7 +28,8 @@ static void handshake(const uint8_t *data, size_t size) {
                                            .max_version = EDGE_TLS_1_3}};
     struct edge_session *session = NULL;
     CHECK(edge_server_finish(&server, NULL, NULL));
-    OWNED(tls_stream_free) struct tls_stream *stream = edge_session_accept(&server, NULL, &session);
+    OWNED(tls_stream_free)
+    struct tls_stream *stream = edge_session_accept(&server, NULL, NULL, &session);
     CHECK(stream != NULL);
     size_t first = size == 0 ? 0 : data[size - 1] % size;
     tls_stream_feed(stream, span_of(data, first));

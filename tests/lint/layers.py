@@ -29,12 +29,14 @@ AGENT = {
     # The trust store: from the configuration to certmgr/trust. http_message is the one thing that
     # it needs of the status port.
     "agent/trust": {"config", "net", "observe", "status", "certmgr/trust"},
+    # OCSP responses from responders, over the trust store's HTTP.
+    "agent/staple": {"config", "edge", "observe", "tls", "trust"},
     # What the configuration leaves open; the rest is between it and the kernel.
     "agent/sandbox": {"config"},
     "agent/worker": {"audit", "config", "edge", "http", "mesh", "names", "net", "observe", "policy",
                      "relay", "tls", "tunnel"},
     "agent/control": {"audit", "config", "edge", "mesh", "names", "net", "observe", "policy",
-                      "sandbox", "status", "tls", "trust", "worker", "certmgr/trust"},
+                      "sandbox", "staple", "status", "tls", "trust", "worker", "certmgr/trust"},
     # Manifests in, manifests out; the agent's configuration in them is checked as the agent does.
     "agent/inject": {"config", "certmgr/trust"},
     "agent/injector": {"inject", "net", "status"},
@@ -88,7 +90,7 @@ DOORS = [
                    "authority/certificate.*", "authority/csr_service.c", "authority/tls_front.*",
                    "authority/tokens.c", "certmgr/anchors.*", "certmgr/bundle.*",
                    "certmgr/chain_verify.*", "certmgr/csr.*",
-                   "certmgr/identity_store.c", "certmgr/leaf_rules.*", "certmgr/ocsp_response.*",
+                   "certmgr/identity_store.c", "certmgr/leaf_rules.*", "certmgr/ocsp_*",
                    "certmgr/pem*.c",
                    "certmgr/revocation.*", "certmgr/sized_hash.h", "certmgr/subject.*",
                    "certmgr/svid.*",

@@ -28,6 +28,7 @@ TESTED_ELSEWHERE = [
     (r"certmgr/revocation\.c", "tests/certmgr/verify_crl_test.c"),
     (r"certmgr/(update|x509_der)\.c", "tests/certmgr/identity_store_test.c"),
     (r"authority/(yaml_records|subject_id)\.c", "tests/authority/entries_test.c"),
+    (r"certmgr/ocsp_id\.c", "tests/certmgr/ocsp_request_test.c"),
     (r"certmgr/patience\.c", "tests/certmgr/tls_client_test.c"),
     (r"certmgr/(grpc_unary|tls_carrier)\.c", "tests/certmgr/source_istio_ca_test.c"),
     # They make sense only around a running server.
@@ -38,7 +39,7 @@ TESTED_ELSEWHERE = [
     (r"agent/command/http_client\.c", "tests/command/status_test.c"),
     (r"agent/command/trust(_edit|_exec|_refs)?\.c|agent/trust/trust_(plan|sync|watch|keeper)\.c",
      "tests/e2e/test_trust.py"),
-    (r"agent/trust/trust_fetch\.c", "tests/e2e/test_trust_url.py"),
+    (r"agent/trust/trust_(fetch|http)\.c", "tests/e2e/test_trust_url.py"),
     (r"agent/observe/trust_view\.c", "tests/status/render_trust_test.c"),
     (r"certmgr/trust/trust_set\.c", "tests/trust/trust_builder_test.c"),
     (r"certmgr/trust/trust_(pkcs12|jks)\.c", "tests/trust/trust_java_test.c"),
@@ -46,7 +47,9 @@ TESTED_ELSEWHERE = [
     (r"agent/tls/tls_link\.c|agent/tunnel/(leg_stream\w*|pool)\.c", "tests/tunnel/tunnel_test.c"),
     (r"agent/tls/edge_app\.c", "tests/e2e/test_edge_inbound.py"),
     (r"agent/tls/edge_resume\.c", "tests/tls/edge_session_test.c"),
-    (r"agent/edge/edge_(files|inventory)\.c|agent/tls/edge_chain\.c", "tests/edge/edge_set_test.c"),
+    (r"agent/staple/staple_(ask|keeper)\.c", "tests/e2e/test_edge_responder.py"),
+    (r"agent/edge/edge_(asked|files|inventory)\.c|agent/tls/edge_chain\.c",
+     "tests/edge/edge_set_test.c"),
     # Wiring of a whole agent: tested through the program.
     (r"agent/command/intercept\.c", "tests/e2e/test_intercept.py"),
     (r"agent/intercept/ambient\.c", "tests/e2e/test_image.py"),

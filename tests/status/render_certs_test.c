@@ -90,7 +90,52 @@ static void test_certs_of_the_configuration(void **state UNUSED) {
     assert_null(strchr(json_string_value(json_object_get(row, "path")), '\x1b'));
     row = json_array_get(json_object_get(json, "certificates"), 1);
     json_checks_text(row, "state", "expired");
+    assert_null(json_object_get(row, "staple"));
     json_decref(json);
+}
+
+// At 1000 s.
+static json_t *render_staple(struct staple_view staple) {
+    struct certificate_view cert = {.logical_name = "inbound/8443/www", .staple = staple};
+    const struct view configured = {.certificates = &cert, .num_certificates = 1};
+    const struct identity_view none = {0};
+    struct buf out = {0};
+    assert_true(render_certs_json(&out, &(struct render_certs_input){.identity = &none,
+                                                                     .configured = &configured,
+                                                                     .now_ms = 1000000}));
+    return json_checks_parse(&out);
+}
+
+static void test_staples(void **state UNUSED) {
+    const struct {
+        struct staple_view view;
+        bool stapled;
+        const char *until;
+    } cases[] = {
+        {{.status = "good", .is_wanted = true, .until = 1001}, true, "1970-01-01T00:16:41Z"},
+        {{.status = "good", .is_wanted = true, .until = INT64_MAX}, true, NULL},
+        {{.status = "good", .is_wanted = true, .until = 1000}, false, "1970-01-01T00:16:40Z"},
+        {{.status = "good", .is_wanted = true, .from = 1001, .until = 2000},
+         false,
+         "1970-01-01T00:33:20Z"},
+        {{.status = "revoked", .until = 1001}, false, "1970-01-01T00:16:41Z"},
+        {{.status = "pending", .last_error = "why\x1b"}, false, NULL},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        json_t *json = render_staple(cases[i].view);
+        json_t *staple = json_object_get(json_checks_first(json, "certificates"), "staple");
+        const json_t *until = json_object_get(staple, "until");
+        json_checks_text(staple, "status", cases[i].view.status);
+        assert_int_equal(json_is_true(json_object_get(staple, "stapled")), cases[i].stapled);
+        assert_true(json_is_null(json_object_get(staple, "asked")));
+        if (cases[i].until == NULL) {
+            assert_true(json_is_null(until));
+        } else {
+            assert_string_equal(json_string_value(until), cases[i].until);
+        }
+        assert_null(strchr(json_string_value(json_object_get(staple, "lastError")), '\x1b'));
+        json_decref(json);
+    }
 }
 
 int main(void) {
@@ -98,6 +143,7 @@ int main(void) {
         cmocka_unit_test(test_certs),
         cmocka_unit_test(test_certs_of_the_trust_store),
         cmocka_unit_test(test_certs_of_the_configuration),
+        cmocka_unit_test(test_staples),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

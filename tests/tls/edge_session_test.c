@@ -149,7 +149,7 @@ static struct outcome connect_once(const struct world *w, const struct try *atte
     struct edge_session *session = NULL;
     const struct edge_server *server = attempt->server == NULL ? &w->server : attempt->server;
     pair.server.handshake = TLS_AGAIN;
-    pair.server.stream = edge_session_accept(server, NULL, &session);
+    pair.server.stream = edge_session_accept(server, NULL, NULL, &session);
     assert_non_null(pair.server.stream);
     raw_peer_handshake(&raw, &pair, &pair.server);
     struct outcome out = {.resumed = SSL_session_reused(raw.ssl) == 1};
@@ -315,7 +315,7 @@ static struct asked ask(const struct edge_server *server, const char *name, uint
     struct tls_pair pair = {.chunk = SIZE_MAX, .random = 1};
     struct edge_session *session = NULL;
     pair.server.handshake = TLS_AGAIN;
-    pair.server.stream = edge_session_accept(server, NULL, &session);
+    pair.server.stream = edge_session_accept(server, NULL, NULL, &session);
     assert_non_null(pair.server.stream);
     (void)raw_peer_handshake(&raw, &pair, &pair.server);
     raw_peer_fini(&raw);

@@ -145,18 +145,18 @@ class WebApplication:
 class Edge:
     """An agent with one inbound port, in front of an application on 127.0.0.1."""
 
-    def __init__(self, lab, pki, app_port, keys, authority=False):
+    def __init__(self, lab, pki, app_port, keys, authority=False, **options):
         self.lab, self.pki, self.app_port = lab, pki, app_port
         self.port, self.status_port = free_port(), free_port()
         if authority:
             lab.authority()
         self.agent = lab.run_agent("edge", self.configuration(keys), host=lab.host,
-                                   ready=authority)
+                                   ready=authority, **options)
         lab.wait_port(lab.host, "127.0.0.1", self.status_port)
 
     def configuration(self, keys):
         keys = dict(keys)
-        top = {"workers": keys.pop("workers")} if "workers" in keys else {}
+        top = {key: keys.pop(key) for key in ("workers", "sandbox") if key in keys}
         port = {"port": 8443, "listen": f"127.0.0.1:{self.port}",
                 "deliver": f"127.0.0.1:{self.app_port}", "tlsMode": "required", **keys}
         return {**top, "outbound": {"listen": []},
