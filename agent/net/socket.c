@@ -199,16 +199,13 @@ void socket_user_timeout(int fd, int ms) {
     set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, ms);
 }
 
-void socket_notsent_lowat(int fd, int bytes) {
-    set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, bytes);
-}
-
-ssize_t socket_send(int fd, const struct iovec *runs, size_t num) {
+ssize_t socket_send(int fd, const struct iovec *runs, size_t num, bool more) {
+    int flags = MSG_NOSIGNAL | (more ? MSG_MORE : 0);
     if (num == 1) {
-        return send(fd, runs->iov_base, runs->iov_len, MSG_NOSIGNAL);
+        return send(fd, runs->iov_base, runs->iov_len, flags);
     }
     struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)runs, .msg_iovlen = num};
-    return sendmsg(fd, &msg, MSG_NOSIGNAL);
+    return sendmsg(fd, &msg, flags);
 }
 
 size_t socket_unacknowledged(int fd) {

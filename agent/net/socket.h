@@ -51,11 +51,10 @@ bool socket_local_address(int fd, struct netaddr *out);
 #define SOCKET_KEEPALIVE_PROBES 9
 void socket_keepalive(int fd, int idle_s, int interval_s, int count);
 void socket_user_timeout(int fd, int ms);
-// Bounds what the kernel queues unsent, so that late small writes stay near the front.
-void socket_notsent_lowat(int fd, int bytes);
 
-// send or sendmsg, whichever is cheaper; no SIGPIPE. What they return.
-ssize_t socket_send(int fd, const struct iovec *runs, size_t num);
+// send or sendmsg, whichever is cheaper; no SIGPIPE. What they return. `more`: more bytes or
+// socket_finish follow at once, and what would leave as a packet of its own waits for them.
+ssize_t socket_send(int fd, const struct iovec *runs, size_t num, bool more);
 // The first byte that waits (0..255), which stays where it is.
 enum { SOCKET_PEEK_AGAIN = -1, SOCKET_PEEK_END = -2, SOCKET_PEEK_FAILED = -3 };
 int socket_peek(int fd);

@@ -64,7 +64,7 @@ static void enough(struct leg *leg) {
 static enum leg_status write_runs(struct leg *leg, const struct leg_runs *runs, size_t *taken) {
     struct leg_socket *self = self_of(leg);
     *taken = 0;
-    ssize_t sent = socket_send(self->fd, runs->run, (size_t)runs->num);
+    ssize_t sent = socket_send(self->fd, runs->run, (size_t)runs->num, false);
     if (sent < 0) {
         return errno == EAGAIN || errno == EINTR ? LEG_AGAIN : fail_by_errno(self, errno);
     }

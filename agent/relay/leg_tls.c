@@ -77,9 +77,10 @@ static enum leg_status write_runs(struct leg *leg, const struct leg_runs *runs, 
 
 static enum leg_status flush(struct leg *leg) {
     struct leg_tls *self = self_of(leg);
-    switch (tls_link_flush(&self->link)) {
+    bool is_last = self->done && !self->shut;
+    switch (is_last ? tls_link_flush_last(&self->link) : tls_link_flush(&self->link)) {
     case TLS_OK:
-        if (self->done && !self->shut) {
+        if (is_last) {
             self->shut = true;
             socket_finish(self->link.fd);
         }
@@ -103,7 +104,9 @@ static void arm(struct leg *leg, bool readable, bool writable) {
     if (self->link.fd < 0) {
         return;
     }
-    tls_link_wake(&self->link);
+    if (!readable) {
+        tls_link_wake(&self->link); // no event will tell
+    }
     bool write = writable || tls_link_wants_write(&self->link);
     int events = (readable ? EV_READ : 0) | (write ? EV_WRITE : 0);
     int armed = ev_is_active(&self->io) ? self->io.events & (EV_READ | EV_WRITE) : 0;
@@ -170,12 +173,21 @@ static const struct leg_ops OPS = {
     .keepalive = keepalive,
 };
 
+static void on_io(struct ev_loop *loop UNUSED, ev_io *io, int events) {
+    struct leg_tls *self = io->data;
+    if ((events & EV_READ) != 0) {
+        tls_link_wake(&self->link);
+    }
+    self->wake(self->arg);
+}
+
 void leg_tls_init(struct leg_tls *self, const struct leg_tls_setup *setup) {
-    *self = (struct leg_tls){.leg = {.ops = &OPS}, .loop = setup->loop};
+    *self = (struct leg_tls){
+        .leg = {.ops = &OPS}, .loop = setup->loop, .wake = setup->wake, .arg = setup->arg};
     tls_link_init(&self->link, setup->turn, setup->stream, setup->fd);
-    ev_init(&self->io, setup->wake);
+    ev_init(&self->io, on_io);
     ev_io_set(&self->io, setup->fd, 0);
-    self->io.data = setup->arg;
+    self->io.data = self;
 }
 
 enum tls_status leg_tls_handshake(struct leg_tls *self) {

@@ -15,15 +15,18 @@ struct leg_tls {
     struct held held;
     struct tls_link link;
     struct ev_loop *loop;
+    void (*wake)(void *arg);
+    void *arg;
     ev_io io;
 };
 
+// `wake(arg)` is called on the loop when something armed for has happened.
 struct leg_tls_setup {
     struct ev_loop *loop;
     struct tls_turn *turn;
-    struct tls_stream *stream;                                 // taken
-    int fd;                                                    // taken
-    void (*wake)(struct ev_loop *loop, ev_io *io, int events); // io->data is `arg`
+    struct tls_stream *stream; // taken
+    int fd;                    // taken
+    void (*wake)(void *arg);
     void *arg;
 };
 void leg_tls_init(struct leg_tls *leg, const struct leg_tls_setup *setup);

@@ -92,16 +92,21 @@ void tls_link_enough(struct tls_link *link) {
     link->drained = true;
 }
 
+// A flight that has not been sent cannot have been answered: asking would cost a call to hear so.
+static bool has_unsent(const struct tls_link *link) {
+    return link->turn->output_holder == link && link->turn->output.len > 0;
+}
+
 enum tls_status tls_link_handshake(struct tls_link *link) {
     hold_input(link);
     hold_output(link);
     enum tls_status status;
     do {
         status = tls_stream_handshake(link->stream);
-    } while (status == TLS_AGAIN && fill(link));
-    // A flight is complete when more input is wanted, and an alert should not wait either.
-    if (tls_link_flush(link) == TLS_FAILED && status == TLS_OK) {
-        return TLS_FAILED;
+    } while (status == TLS_AGAIN && !has_unsent(link) && fill(link));
+    if (status != TLS_OK) {
+        // A flight is complete when more input is wanted, and an alert should not wait either.
+        (void)tls_link_flush(link);
     }
     return status == TLS_AGAIN && link->broken ? TLS_FAILED : status;
 }
@@ -140,14 +145,14 @@ void tls_link_close_notify(struct tls_link *link) {
 }
 
 // Sends the backlog, then the scratch, in one call. False: broken. `*unsent` is the scratch's rest.
-static bool send_once(struct tls_link *link, struct span *unsent) {
+static bool send_once(struct tls_link *link, struct span *unsent, bool more) {
     struct span backlog = tls_stream_backlog(link->stream);
     struct iovec run[2] = {
         {.iov_base = (void *)(uintptr_t)backlog.ptr, .iov_len = backlog.len},
         {.iov_base = (void *)(uintptr_t)unsent->ptr, .iov_len = unsent->len},
     };
     size_t first = backlog.len == 0 ? 1 : 0;
-    ssize_t sent = socket_send(link->fd, run + first, 2 - first);
+    ssize_t sent = socket_send(link->fd, run + first, 2 - first, more);
     if (sent < 0) {
         return errno == EAGAIN || errno == EINTR;
     }
@@ -157,7 +162,7 @@ static bool send_once(struct tls_link *link, struct span *unsent) {
     return true;
 }
 
-enum tls_status tls_link_flush(struct tls_link *link) {
+static enum tls_status flush(struct tls_link *link, bool more) {
     struct tls_turn *turn = link->turn;
     struct span unsent = span_of(turn->output.bytes, 0);
     if (turn->output_holder == link) {
@@ -172,11 +177,19 @@ enum tls_status tls_link_flush(struct tls_link *link) {
     if (unsent.len == 0 && tls_stream_backlog(link->stream).len == 0) {
         return TLS_OK;
     }
-    if (!send_once(link, &unsent) || !tls_stream_keep_unsent(link->stream, unsent)) {
+    if (!send_once(link, &unsent, more) || !tls_stream_keep_unsent(link->stream, unsent)) {
         link->unsendable = true;
         return TLS_FAILED;
     }
     return tls_link_wants_write(link) ? TLS_AGAIN : TLS_OK;
+}
+
+enum tls_status tls_link_flush(struct tls_link *link) {
+    return flush(link, false);
+}
+
+enum tls_status tls_link_flush_last(struct tls_link *link) {
+    return flush(link, true);
 }
 
 bool tls_link_wants_write(const struct tls_link *link) {

@@ -57,7 +57,8 @@ void tls_link_wake(struct tls_link *link);
 // Takes nothing more from the socket until tls_link_wake; reads go on with what has come.
 void tls_link_enough(struct tls_link *link);
 
-// The stream's handshake and reads, with recv as needed. TLS_AGAIN: wait for readable.
+// The stream's handshake and reads, with recv as needed. TLS_AGAIN: wait for readable. TLS_OK: the
+// last flight waits for what is said next, or for the end of the turn, and leaves with it.
 enum tls_status tls_link_handshake(struct tls_link *link);
 // Gives as many records as are there, in place: at least one run on TLS_OK. They are valid until
 // the next read of this link, or until `displaced` has returned.
@@ -67,6 +68,8 @@ enum tls_status tls_link_write(struct tls_link *link, const uint8_t *bytes, size
 void tls_link_close_notify(struct tls_link *link);
 // Sends what is sealed. TLS_OK: all sent; TLS_AGAIN: wait for writable; TLS_FAILED: broken.
 enum tls_status tls_link_flush(struct tls_link *link);
+// The same, before a FIN that the caller sends when all is sent: they leave in one packet.
+enum tls_status tls_link_flush_last(struct tls_link *link);
 // Sealed bytes wait for the socket to become writable.
 bool tls_link_wants_write(const struct tls_link *link);
 

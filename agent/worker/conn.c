@@ -91,10 +91,6 @@ struct conn *conn_new(struct worker *worker, enum conn_kind kind, const struct n
     return conn;
 }
 
-void conn_on_leg_io(struct ev_loop *loop UNUSED, ev_io *io, int events UNUSED) {
-    conn_step(io->data);
-}
-
 void conn_wake(void *arg) {
     conn_step(arg);
 }

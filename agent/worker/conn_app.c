@@ -138,7 +138,6 @@ static bool step_dial(struct app_link *link) {
 
 static bool step_handshake(struct app_link *link) {
     struct leg_tls *leg = &link->as.tls;
-    tls_link_wake(&leg->link);
     switch (leg_tls_handshake(leg)) {
     case TLS_AGAIN:
         return false;

@@ -189,7 +189,6 @@ static bool is_authorized(struct conn *conn) {
 
 enum conn_state conn_step_near_handshake(struct conn *conn) {
     struct leg_tls *leg = &conn->near_leg.tls;
-    tls_link_wake(&leg->link);
     switch (leg_tls_handshake(leg)) {
     case TLS_AGAIN:
         return CONN_NEAR_HANDSHAKE;
@@ -252,7 +251,6 @@ enum conn_state conn_start_app_tls(struct conn *conn, int fd) {
 enum conn_state conn_step_app_handshake(struct conn *conn) {
     struct leg_tls *leg = &conn->far_leg.tls;
     char text[NETADDR_TEXT_MAX];
-    tls_link_wake(&leg->link);
     switch (leg_tls_handshake(leg)) {
     case TLS_AGAIN:
         return CONN_APP_HANDSHAKE;

@@ -8,7 +8,6 @@
 
 // conn.c
 struct conn *conn_new(struct worker *worker, enum conn_kind kind, const struct netaddr *source);
-void conn_on_leg_io(struct ev_loop *loop, ev_io *io, int events);
 void conn_wake(void *arg);
 
 // conn_legs.c: each takes `fd` (and `stream`), and gives the leg.

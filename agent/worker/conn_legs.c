@@ -9,7 +9,7 @@ struct leg *conn_leg_tls(struct conn *conn, struct leg_tls *leg, struct tls_stre
         .turn = &conn->worker->scratch->turn,
         .stream = stream,
         .fd = fd,
-        .wake = conn_on_leg_io,
+        .wake = conn_wake,
         .arg = conn,
     };
     leg_tls_init(leg, &setup);

@@ -302,7 +302,6 @@ enum conn_state conn_step_handshake(struct conn *conn) {
     struct leg_tls *leg = &conn->far_leg.tls;
     const struct tls_stream *stream = leg->link.stream;
     char text[NETADDR_TEXT_MAX];
-    tls_link_wake(&leg->link);
     switch (leg_tls_handshake(leg)) {
     case TLS_AGAIN:
         return CONN_HANDSHAKE;

@@ -275,13 +275,27 @@ static void test_options(void **state) {
     connect_pair(&pair, "127.0.0.1");
     socket_keepalive(pair.client, 15, 7, 3);
     socket_user_timeout(pair.client, 20000);
-    socket_notsent_lowat(pair.client, 131072);
     assert_int_equal(option_of(pair.client, SOL_SOCKET, SO_KEEPALIVE), 1);
     assert_int_equal(option_of(pair.client, IPPROTO_TCP, TCP_KEEPIDLE), 15);
     assert_int_equal(option_of(pair.client, IPPROTO_TCP, TCP_KEEPINTVL), 7);
     assert_int_equal(option_of(pair.client, IPPROTO_TCP, TCP_KEEPCNT), 3);
     assert_int_equal(option_of(pair.client, IPPROTO_TCP, TCP_USER_TIMEOUT), 20000);
-    assert_int_equal(option_of(pair.client, IPPROTO_TCP, TCP_NOTSENT_LOWAT), 131072);
+    close_pair(&pair);
+}
+
+static void test_the_last_bytes_leave_with_the_fin(void **state) {
+    (void)state;
+    struct pair pair;
+    connect_pair(&pair, "127.0.0.1");
+    char text[] = "bye";
+    struct iovec run = {.iov_base = text, .iov_len = 3};
+    char got[8];
+    assert_int_equal(socket_send(pair.client, &run, 1, true), 3);
+    assert_int_equal(recv(pair.server, got, sizeof got, MSG_DONTWAIT), -1);
+    socket_finish(pair.client);
+    assert_int_equal(recv(pair.server, got, sizeof got, 0), 3);
+    assert_memory_equal(got, "bye", 3);
+    assert_int_equal(recv(pair.server, got, sizeof got, 0), 0);
     close_pair(&pair);
 }
 
@@ -325,6 +339,7 @@ int main(void) {
         cmocka_unit_test(test_reset_is_seen_as_reset),
         cmocka_unit_test(test_a_direct_dial_has_no_original_destination),
         cmocka_unit_test(test_options),
+        cmocka_unit_test(test_the_last_bytes_leave_with_the_fin),
         cmocka_unit_test(test_unacknowledged_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
