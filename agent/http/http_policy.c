@@ -112,7 +112,7 @@ static const struct http_server_name *entry_of(const struct http_policy *policy,
 // whose clients are checked by other rules. False: refused.
 static bool check_host(const struct http_policy *policy, const struct http_caller *caller,
                        const char *host, struct http_verdict *out) {
-    if (!policy->check_host_matches_sni || !caller->tls || policy->num_names == 0) {
+    if (!policy->check_host_matches_sni || !caller->tls || caller->mesh || policy->num_names == 0) {
         return true;
     }
     struct http_host sni;

@@ -52,6 +52,7 @@ enum http_client_state {
 // What is known about the connection that requests come by. Borrowed while it lasts.
 struct http_caller {
     bool tls;             // it is encrypted to here: by this port's TLS or by the tunnel
+    bool mesh;            // by the tunnel: who it is for was agreed on there, without server names
     const char *sni;      // or the fallback name; NULL when there is none
     bool requires_client; // a certificate, for every URI that is not exempted
     enum http_client_state client;

@@ -31,6 +31,7 @@ static const struct tls_stream *stream_of(const struct conn *conn) {
 
 static void describe_client(const struct conn *conn, struct http_caller *caller) {
     caller->tls = stream_of(conn) != NULL;
+    caller->mesh = conn_tunnel(conn) != NULL;
     if (conn->session == NULL) { // the tunnel has verified its peer; plaintext is for anybody
         caller->client = caller->tls ? HTTP_CLIENT_VERIFIED : HTTP_CLIENT_NONE;
         return;

@@ -421,7 +421,9 @@ def mesh(loopback, web):
         "outbound": {"listen": []},
         "inbound": {"listen": [], "tunnel": [f"127.0.0.2:{tunnel}"], "ports": [
             {"port": 11000, "deliver": f"127.0.0.1:{web.port}", "protocol": "http",
-             "forwardClientCert": "headers", "httpRules": [{"pathPrefix": "/v1"}]}]},
+             "forwardClientCert": "headers", "httpRules": [{"pathPrefix": "/v1"}],
+             "tlsMode": "required", "clientCerts": files(pki, "ca"),
+             "certificates": [pem(pki, "a"), pem(pki, "b")]}]},
         "status": {"listen": f"127.0.0.1:{free_port()}"}}, host=loopback.host)
     loopback.run_agent("mesh-client", {
         "outbound": {"listen": [],
@@ -450,6 +452,7 @@ def test_clients_through_the_tunnel(mesh, web, version, tmp_path):
     assert got["x-ssl-client-spiffe-id"] == spiffe_id
     assert got["x-forwarded-client-cert"].endswith(f";URI={spiffe_id}")
     assert curl("/a").stdout.endswith("404")
+    assert curl("/v1/a", "-H", "Host: a.test").stdout.endswith("200")  # a name of the port's own
     done = curl("/v1/b", "--data-binary", f"@{body}", "-H", "Expect:")
     assert done.stdout.endswith("200"), done.stdout + done.stderr
     assert web.seen[-1][3] == body.read_bytes()

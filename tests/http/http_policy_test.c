@@ -99,6 +99,9 @@ static void test_host_and_sni(void **state) {
     assert_int_equal(judge(policy, &caller, "x.y.wild.test", "/", "/"), 0);
     caller.sni = NULL;
     assert_int_equal(judge(policy, &caller, "a.test", "/", NULL), 400);
+    caller.mesh = true; // there is no server name in a tunnel
+    assert_int_equal(judge(policy, &caller, "a.test", "/", "/"), 0);
+    caller.mesh = false;
     caller.tls = false; // permissive: there was no handshake to compare with
     assert_int_equal(judge(policy, &caller, "a.test", "/", "/"), 0);
 }
