@@ -279,7 +279,7 @@ enum ssl_select_cert_result_t edge_session_on_client_hello(const SSL_CLIENT_HELL
     struct client_hello_parts parts = {
         .cipher_suites = span_of(hello->cipher_suites, hello->cipher_suites_len),
         .extensions = span_of(hello->extensions, hello->extensions_len),
-        .max_version = TLS1_3_VERSION,
+        .max_version = session->server->rules.max_version,
     };
     struct client_hello seen;
     const struct edge_certificate *cert = NULL;

@@ -302,6 +302,23 @@ def test_by_server_name(loopback, pki, web):
     assert edge.presented("-noservername") == "CN=wild.y"
 
 
+def test_the_key_that_the_version_can_use(loopback, pki, web):
+    """A client of TLS 1.3 whose cipher suites for TLS 1.2 are for RSA, where 1.2 is the newest."""
+    edge = edge_for(loopback, pki, web, certificates=[pem(pki, "rsa"), pem(pki, "ec")],
+                    clientAuth="none")
+
+    def subject():
+        done = run("openssl", "s_client", "-connect", f"127.0.0.1:{edge.port}", "-servername",
+                   "www.x", "-cipher", "ECDHE-RSA-AES128-GCM-SHA256", input="")
+        return next((line for line in done.stdout.splitlines()
+                     if line.startswith("subject=")), None)
+
+    assert subject() == "subject=CN = www.x.ec"
+    edge.reload({"certificates": [pem(pki, "rsa"), pem(pki, "ec")], "clientAuth": "none",
+                 "maxVersion": "1.2"})
+    assert subject() == "subject=CN = www.x.rsa"
+
+
 def test_versions_by_server_name(loopback, pki, web):
     """Acceptance 20."""
     edge = Edge(loopback, pki, web.port, {
