@@ -308,8 +308,8 @@ static const struct option_row port_rows[] = {
      VALUE(struct inbound_port, edge.http.read_timeout_ms),
      .fallback = "300s",
      .meaning =
-         "How long the application may be silent before its answer is given up, and a client's "
-         "connection may be without a request."},
+         "How long the application may be silent before its answer is given up, a client with the "
+         "rest of a request, and its connection without one."},
     {.key = "sendTimeout",
      .type = OPTION_DURATION,
      .min = SECOND_MS,

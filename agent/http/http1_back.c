@@ -292,6 +292,11 @@ static bool is_held(const struct http_back *back) {
     return !back->dead && !wants_input(back);
 }
 
+static bool is_starved(const struct http_back *back) {
+    const struct http1_back *self = const_self_of(back);
+    return self->ex != NULL && self->state == HEAD && !self->ex->request_done;
+}
+
 static void free_back(struct http_back *back) {
     struct http1_back *self = self_of(back);
     http1_head_fini(&self->head);
@@ -314,6 +319,7 @@ static const struct http_back_ops OPS = {
     .sent = sent,
     .is_waiting = is_waiting,
     .is_held = is_held,
+    .is_starved = is_starved,
     .free = free_back,
 };
 

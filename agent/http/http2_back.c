@@ -257,6 +257,11 @@ static bool is_held(const struct http_back *back) {
     return held;
 }
 
+// Streams of gRPC are silent for as long as their callers like.
+static bool is_starved(const struct http_back *back UNUSED) {
+    return false;
+}
+
 static void free_back(struct http_back *back) {
     http2_session_free(self_of(back)->session);
     free(self_of(back));
@@ -277,6 +282,7 @@ static const struct http_back_ops OPS = {
     .sent = sent,
     .is_waiting = is_waiting,
     .is_held = is_held,
+    .is_starved = is_starved,
     .free = free_back,
 };
 

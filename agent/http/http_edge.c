@@ -338,6 +338,10 @@ bool http_back_is_held(const struct http_back *back) {
     return back->ops->is_held(back);
 }
 
+bool http_back_is_starved(const struct http_back *back) {
+    return back->out.len == 0 && back->ops->is_starved(back);
+}
+
 bool http_back_is_waiting(const struct http_back *back) {
     return back->out.len == 0 && back->ops->is_waiting(back);
 }

@@ -90,5 +90,7 @@ bool http_back_wants_finish(const struct http_back *back); // FIN after the outp
 bool http_back_is_waiting(const struct http_back *back);   // for an answer, with all sent
 // Its answers wait for clients that do not take them.
 bool http_back_is_held(const struct http_back *back);
+// It speaks HTTP/1.1 and has not begun to answer; the rest of the request has not come.
+bool http_back_is_starved(const struct http_back *back);
 
 #endif

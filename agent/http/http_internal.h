@@ -28,6 +28,7 @@ struct http_back_ops { // what a front or the edge asks
     void (*sent)(struct http_back *back); // some of `out` is gone
     bool (*is_waiting)(const struct http_back *back);
     bool (*is_held)(const struct http_back *back); // by clients that do not take the answer
+    bool (*is_starved)(const struct http_back *back);
     void (*free)(struct http_back *back);
 };
 

@@ -260,12 +260,18 @@ int64_t conn_app_deadline(const struct app_link *link) {
     if (link->blocked) {
         return link->since + http->send_timeout_ms;
     }
-    return http_back_is_waiting(link->back) ? link->since + http->read_timeout_ms : 0;
+    bool waits = http_back_is_waiting(link->back) || http_back_is_starved(link->back);
+    return waits ? link->since + http->read_timeout_ms : 0;
 }
 
 void conn_app_on_deadline(struct app_link *link) {
-    if (link->leg != NULL && !link->handshaking && !link->blocked &&
-        http_back_is_held(link->back)) {
+    bool is_open = link->leg != NULL && !link->handshaking && !link->blocked;
+    if (is_open && http_back_is_starved(link->back)) {
+        lose(link, HTTP_REASON_CLIENT_TIMEOUT, "a request to the application",
+             "the client sent nothing of its body for readTimeout");
+        return;
+    }
+    if (is_open && http_back_is_held(link->back)) {
         lose(link, HTTP_REASON_CLIENT_TIMEOUT, "an answer of the application",
              "the client took nothing of it for readTimeout");
         return;

@@ -413,7 +413,7 @@ def test_application_with_tls(loopback, pki):
 
 
 @pytest.fixture
-def mesh(loopback, web):
+def mesh(loopback, pki, web):
     """Two agents with a tunnel between them; requests to `port` come out at the application."""
     loopback.authority()
     tunnel, port = free_port("127.0.0.2"), free_port()
@@ -539,6 +539,21 @@ def test_a_client_without_requests(loopback, pki, web, version):
             assert b"\x00\x00\x08\x07\x00" in said  # GOAWAY
         else:
             assert said.startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_that_stalls(loopback, pki, web, chunked):
+    """readTimeout also ends a request whose rest does not come; the application loses it."""
+    edge = Edge(loopback, pki, web.port, {"tlsMode": "disabled", "protocol": "http",
+                                          "readTimeout": "1s"})
+    framing = b"Transfer-Encoding: chunked\r\n\r\n3\r\na" if chunked else \
+        b"Content-Length: 3\r\n\r\na"
+    with socket.create_connection(("127.0.0.1", edge.port)) as client:
+        client.settimeout(settings.PATIENCE_S)
+        client.sendall(b"POST /echo HTTP/1.1\r\nHost: h\r\n" + framing)
+        said = read_to_end(client)
+    assert said.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
+    assert "the client sent nothing of its body for readTimeout" in refusals(edge)
 
 
 def test_answers_that_are_not_taken(loopback, pki, web):

@@ -155,6 +155,41 @@ static void test_who_is_waited_for(void **state) {
     assert_true(http_back_is_waiting(back) && !http_back_is_held(back));
 }
 
+static void test_who_is_waited_for_in_a_request(void **state) {
+    (void)state;
+    OWNED(rig_free) struct rig *rig = plain();
+    (void)rig_send_text(rig, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nab");
+    struct http_back *back = rig->backs[0].back;
+    assert_true(http_back_is_starved(back) && !http_back_is_waiting(back));
+    (void)rig_send_text(rig, "cd");
+    assert_true(!http_back_is_starved(back) && http_back_is_waiting(back));
+    rig_app_text(rig, 0, OK_2 "hi");
+    (void)rig_send_text(rig, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nab");
+    back = rig->backs[1].back;
+    (void)http_back_receive(back, span_of_text("HTTP/1.1 100 Continue\r\n\r\n"));
+    assert_true(http_back_is_starved(back));
+    http_back_lost(back, HTTP_REASON_CLIENT_TIMEOUT, "too slow");
+    rig_pump(rig);
+    assert_non_null(memmem(buf_span(&rig->client).ptr, rig->client.len,
+                           "HTTP/1.1 408 Request Timeout\r\n", 30));
+    assert_int_equal(http_edge_state(rig->edge), HTTP_EDGE_FINISHED);
+}
+
+// An answer that has begun may be as slow as it likes, and so may what was upgraded.
+static void test_nobody_is_hurried_in_a_conversation(void **state) {
+    (void)state;
+    OWNED(rig_free) struct rig *rig = plain();
+    (void)rig_send_text(rig, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nab");
+    rig_app_text(rig, 0, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc");
+    assert_false(http_back_is_starved(rig->backs[0].back));
+    OWNED(rig_free) struct rig *raw = plain();
+    (void)rig_send_text(raw, "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: x\r\n"
+                             "Connection: Upgrade\r\n\r\n");
+    rig_app_text(raw, 0, "HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n");
+    assert_false(http_back_is_starved(raw->backs[0].back));
+    assert_false(http_back_is_waiting(raw->backs[0].back));
+}
+
 // Both sides have said that they are done: nothing that is under way may be cut by a reset.
 static void test_orderly_end_of_a_raw_connection(void **state) {
     (void)state;
@@ -186,6 +221,8 @@ int main(void) {
         cmocka_unit_test(test_refusal_after_a_chunked_answer),
         cmocka_unit_test(test_no_second_try_after_a_timeout),
         cmocka_unit_test(test_who_is_waited_for),
+        cmocka_unit_test(test_who_is_waited_for_in_a_request),
+        cmocka_unit_test(test_nobody_is_hurried_in_a_conversation),
         cmocka_unit_test(test_orderly_end_of_a_raw_connection),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
