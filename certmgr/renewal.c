@@ -16,6 +16,11 @@ static int64_t min_of(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
 
+static struct renewal_window window_of(const struct renewal *renewal) {
+    static const struct renewal_window usual = {RENEWAL_AT_PERMILLE, RENEWAL_JITTER_PERMILLE};
+    return renewal->window.at_permille == 0 ? usual : renewal->window;
+}
+
 void renewal_succeeded(struct renewal *renewal, int64_t not_before_ms, int64_t not_after_ms,
                        struct renewal_clock now, uint32_t random) {
     // The lifetime is what is left of it: notBefore is back-dated, by minutes even for certificates
@@ -23,11 +28,14 @@ void renewal_succeeded(struct renewal *renewal, int64_t not_before_ms, int64_t n
     bool is_sane = not_before_ms <= now.wall_ms && now.wall_ms < not_after_ms;
     int64_t lifetime_ms = not_after_ms - (is_sane ? now.wall_ms : not_before_ms);
     lifetime_ms = lifetime_ms > 0 ? lifetime_ms : 0;
-    int64_t earliest_ms = scale(lifetime_ms, RENEWAL_EARLIEST_PERMILLE);
-    int64_t latest_ms = scale(lifetime_ms, RENEWAL_LATEST_PERMILLE);
-    // The random number has 32 bits; milliseconds of a year's tenth are within them.
+    struct renewal_window window = window_of(renewal);
+    int64_t earliest_ms = scale(lifetime_ms, window.at_permille);
+    int64_t latest_ms = scale(lifetime_ms, window.at_permille + window.jitter_permille);
+    // The random number has 32 bits: milliseconds of 49 days. What a longer window has beyond them
+    // is not used.
     int64_t delay_ms = earliest_ms + pick(random, latest_ms - earliest_ms);
     *renewal = (struct renewal){
+        .window = renewal->window,
         .has_certificate = true,
         .began_valid = not_before_ms <= now.wall_ms,
         .not_before_ms = not_before_ms,

@@ -1,6 +1,6 @@
-// When to ask a CA for the next certificate (DESIGN section 5): a random point in 50-60 % of the
-// lifetime, and after a failure a backoff with jitter of at most 30 s. Pure: the clocks and the
-// random number are given.
+// When to ask a CA for the next certificate (DESIGN section 5): a random point in a window of the
+// lifetime (50-60 % unless said), and after a failure a backoff with jitter of at most 30 s. Pure:
+// the clocks and the random number are given.
 //
 // Two clocks, whichever says so first: the wall clock, because notAfter is written in it and it may
 // be set forward; and the one that only counts (suspend included), because the wall clock may be
@@ -11,8 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define RENEWAL_EARLIEST_PERMILLE 500 // of the lifetime
-#define RENEWAL_LATEST_PERMILLE 600
+#define RENEWAL_AT_PERMILLE 500 // of the lifetime
+#define RENEWAL_JITTER_PERMILLE 100
 #define RENEWAL_RETRY_BASE_MS 250
 #define RENEWAL_RETRY_MAX_MS 30000
 #define RENEWAL_LOOK_MS 1000 // how often the clocks are looked at
@@ -23,8 +23,14 @@ struct renewal_clock {
     int64_t boot_ms; // CLOCK_BOOTTIME
 };
 
-// Zeroed to begin with: due at once. A value of one thread.
+// From `at` to `at` + `jitter` of the lifetime. `at` 0: the default window.
+struct renewal_window {
+    uint32_t at_permille, jitter_permille;
+};
+
+// Zeroed but for the window to begin with: due at once. A value of one thread.
 struct renewal {
+    struct renewal_window window; // set once
     bool has_certificate;
     bool began_valid; // notBefore was not in the future when the certificate came
     bool is_wished;   // somebody asked for a new one

@@ -333,6 +333,7 @@ static bool copy_options(struct istio_ca *ca, const struct source_istio_ca_optio
                          struct err *err) {
     struct source_istio_ca_options *to = &ca->options;
     to->lifetime_ms = from->lifetime_ms;
+    ca->renewal.window = from->renewal;
     to->connect_ms = from->connect_ms > 0 ? from->connect_ms : SOURCE_ISTIO_CA_CONNECT_MS;
     to->call_ms = from->call_ms > 0 ? from->call_ms : SOURCE_ISTIO_CA_CALL_MS;
     if (!copy(&to->address, from->address) || !copy(&to->roots_file, from->roots_file) ||

@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "base/own.h"
+#include "certmgr/renewal.h"
 #include "certmgr/source.h"
 
 struct source_istio_ca_options { // the strings are copied
@@ -20,8 +21,9 @@ struct source_istio_ca_options { // the strings are copied
     const char *cluster_id;  // NULL: not sent
     const char *spiffe_id;   // NULL: whatever the CA says; else put into the request and demanded
     int64_t lifetime_ms;     // to ask for
-    int connect_ms;          // until the connection is verified; 0: the default
-    int call_ms;             // until the answer; 0: the default
+    struct renewal_window renewal;
+    int connect_ms; // until the connection is verified; 0: the default
+    int call_ms;    // until the answer; 0: the default
 };
 #define SOURCE_ISTIO_CA_CONNECT_MS 10000
 #define SOURCE_ISTIO_CA_CALL_MS 15000

@@ -38,6 +38,9 @@ struct config_identity {
     char *state_directory; // NULL: nothing is kept across a restart
     bool has_lifetime;
     int64_t lifetime_ms; // to ask for, where the source signs requests
+    // When to ask for the next one, there: thousandths of what the CA gave. Not set: as renewal.h.
+    bool has_rotate_at, has_rotate_jitter;
+    uint32_t rotate_at_permille, rotate_jitter_permille;
     struct identity_sds sds;
     struct identity_istio_ca istio_ca;
     struct identity_files files;

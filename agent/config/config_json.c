@@ -83,6 +83,8 @@ static json_t *render_scalar(const struct option_row *row, const void *field) {
     case OPTION_NUMBER:
     case OPTION_CHOICE:
         return render_number(row, field);
+    case OPTION_FRACTION:
+        return json_real((double)values_number(field, row->size) / 1000);
     case OPTION_DURATION:
         return render_duration(field);
     case OPTION_TEXT:
@@ -169,7 +171,7 @@ bool config_render_json(const struct config *config, struct buf *out) {
         return false;
     }
     struct sink sink = {.out = out};
-    bool ok = json_dump_callback(root, append, &sink, JSON_COMPACT) == 0;
+    bool ok = json_dump_callback(root, append, &sink, JSON_COMPACT | JSON_REAL_PRECISION(3)) == 0;
     json_decref(root);
     return ok && !sink.failed;
 }

@@ -58,6 +58,8 @@ static bool print_form(const struct option_row *row, struct buf *out) {
         return buf_append_text(out, "`true` or `false`");
     case OPTION_NUMBER:
         return print_number(row, out);
+    case OPTION_FRACTION:
+        return buf_printf(out, "%g to %g", (double)row->min / 1000, (double)row->max / 1000);
     case OPTION_CHOICE:
         return print_choices(row, out);
     case OPTION_DURATION:

@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "agent/config/config.h"
+#include "certmgr/renewal.h"
 
+#define LATEST_PERMILLE 950 // of the lifetime, for the latest renewal
 #define OF(source) (1U << (source))
 
 // A key of `identity` that only some sources have.
@@ -16,6 +18,8 @@ static const struct key_rule key_rules[] = {
     {"endpoint", OF(IDENTITY_WORKLOAD_API) | OF(IDENTITY_SDS)},
     {"hint", OF(IDENTITY_WORKLOAD_API)},
     {"lifetime", OF(IDENTITY_ISTIO_CA)},
+    {"rotateAt", OF(IDENTITY_ISTIO_CA)},
+    {"rotateJitter", OF(IDENTITY_ISTIO_CA)},
     {"sds", OF(IDENTITY_SDS)},
     {"istioCa", OF(IDENTITY_ISTIO_CA)},
     {"files", OF(IDENTITY_FILES)},
@@ -69,6 +73,24 @@ static void check_needed_keys(enum identity_source source, const struct yaml_tre
     }
 }
 
+// After a failure it is tried again: until the end of what is in force.
+static void check_rotation(const struct config_identity *config,
+                           const struct yaml_tree_node *identity, struct report *report) {
+    const struct yaml_tree_node *at = yaml_tree_find(identity, "rotateAt");
+    const struct yaml_tree_node *jitter = yaml_tree_find(identity, "rotateJitter");
+    const struct yaml_tree_node *said = at != NULL ? at : jitter;
+    uint32_t latest =
+        (config->has_rotate_at ? config->rotate_at_permille : RENEWAL_AT_PERMILLE) +
+        (config->has_rotate_jitter ? config->rotate_jitter_permille : RENEWAL_JITTER_PERMILLE);
+    if (said != NULL && !(at != NULL && at->is_bad) && !(jitter != NULL && jitter->is_bad) &&
+        latest > LATEST_PERMILLE) {
+        report_add(report, REPORT_ERROR, said->place,
+                   "%s: rotateAt and rotateJitter are %g of the lifetime together; at most 0.95 "
+                   "leaves time to try again",
+                   said->key->text, latest / 1e3);
+    }
+}
+
 void identity_rules_check(const struct config *config, const struct yaml_tree_node *root,
                           struct report *report) {
     const struct yaml_tree_node *identity = yaml_tree_find(root, "identity");
@@ -79,4 +101,5 @@ void identity_rules_check(const struct config *config, const struct yaml_tree_no
     }
     check_foreign_keys(config->identity.source, identity, report);
     check_needed_keys(config->identity.source, identity, report);
+    check_rotation(&config->identity, identity, report);
 }

@@ -15,6 +15,7 @@
 enum option_type {
     OPTION_BOOL,     // bool
     OPTION_NUMBER,   // unsigned of 2 or 4 bytes; `choices` are words that stand for numbers
+    OPTION_FRACTION, // uint32_t thousandths
     OPTION_CHOICE,   // bool or enum, by `choices`
     OPTION_DURATION, // int64_t milliseconds
     OPTION_TEXT,     // char *

@@ -103,6 +103,21 @@ static const struct option_row identity_rows[] = {
      .max = YEAR_MS,
      HAS(struct config, identity.has_lifetime),
      .meaning = "The validity to ask for (istioCa), 24h when not set; the CA may give less."},
+    {.key = "rotateAt",
+     .type = OPTION_FRACTION,
+     VALUE(struct config, identity.rotate_at_permille),
+     .min = 100,
+     .max = 900,
+     HAS(struct config, identity.has_rotate_at),
+     .meaning = "When the next certificate is asked for (istioCa): at this part of the lifetime "
+                "that the CA gave, 0.5 when not set."},
+    {.key = "rotateJitter",
+     .type = OPTION_FRACTION,
+     VALUE(struct config, identity.rotate_jitter_permille),
+     .max = 500,
+     HAS(struct config, identity.has_rotate_jitter),
+     .meaning = "Up to this part of the lifetime later, at random (istioCa), 0.1 when not set; "
+                "with `rotateAt` at most 0.95."},
     {.key = "sds",
      .type = OPTION_SECTION,
      .section = &sds_section,
@@ -118,7 +133,5 @@ static const struct option_row identity_rows[] = {
      .section = &files_section,
      HAS(struct config, identity.files.is_set),
      .meaning = "For source: files."},
-    NOT_YET("rotateAt"),
-    NOT_YET("rotateJitter"),
     END};
 const struct option_section options_identity = {.rows = identity_rows};

@@ -1,5 +1,6 @@
 #include "agent/config/values.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -168,6 +169,40 @@ static bool read_number(const struct reading *reading, void *field) {
     return true;
 }
 
+// "0", "0.5", "0.125", "1": thousandths.
+static bool parse_fraction(struct span text, int64_t *out) {
+    int64_t whole = 0;
+    int64_t part = 0;
+    if (!parse_number(span_of(text.ptr, text.len < 1 ? 0 : 1), &whole) || text.len == 2 ||
+        text.len > 5 || (text.len > 1 && text.ptr[1] != '.')) {
+        return false;
+    }
+    for (size_t i = 2; i < 5; i++) {
+        uint8_t digit = i < text.len ? text.ptr[i] : '0';
+        if (digit < '0' || digit > '9') {
+            return false;
+        }
+        part = part * 10 + (digit - '0');
+    }
+    *out = whole * 1000 + part;
+    return true;
+}
+
+static bool read_fraction(const struct reading *reading, void *field) {
+    int64_t value = 0;
+    const struct option_row *row = reading->row;
+    if (!reading->node->is_plain || !parse_fraction(text_of(reading), &value) || value < row->min ||
+        value > row->max) {
+        char sentence[96];
+        snprintf(sentence, sizeof(sentence), "is not a fraction from %g to %g, like 0.25%s",
+                 (double)row->min / 1000, (double)row->max / 1000,
+                 reading->node->is_plain ? "" : ", without quotes");
+        return refuse_text(reading, sentence);
+    }
+    store_number(field, row->size, (uint64_t)value);
+    return true;
+}
+
 static bool read_duration(const struct reading *reading, void *field) {
     int64_t value = 0;
     if (!clock_duration_parse(text_of(reading), &value)) {
@@ -286,6 +321,8 @@ bool values_read(const struct option_row *row, const struct yaml_tree_node *node
         return read_bool(&reading, field);
     case OPTION_NUMBER:
         return read_number(&reading, field);
+    case OPTION_FRACTION:
+        return read_fraction(&reading, field);
     case OPTION_CHOICE:
         return read_choice(&reading, field);
     case OPTION_DURATION:

@@ -39,6 +39,20 @@ static struct source *start_sds(const struct config_identity *identity, struct s
     return check_endpoint(identity, err) ? source_sds_new(&options, sink, err) : NULL;
 }
 
+static struct renewal_window window_of(const struct config_identity *identity) {
+    return (struct renewal_window){
+        .at_permille = identity->has_rotate_at ? identity->rotate_at_permille : RENEWAL_AT_PERMILLE,
+        .jitter_permille = identity->has_rotate_jitter ? identity->rotate_jitter_permille
+                                                       : RENEWAL_JITTER_PERMILLE,
+    };
+}
+
+static bool has_same_window(const struct config_identity *a, const struct config_identity *b) {
+    struct renewal_window one = window_of(a);
+    struct renewal_window other = window_of(b);
+    return one.at_permille == other.at_permille && one.jitter_permille == other.jitter_permille;
+}
+
 static struct source *start_istio_ca(const struct config_identity *identity,
                                      struct source_sink *sink, struct err *err) {
     const struct source_istio_ca_options options = {
@@ -49,6 +63,7 @@ static struct source *start_istio_ca(const struct config_identity *identity,
         .cluster_id = identity->istio_ca.cluster_id,
         .spiffe_id = identity->spiffe_id,
         .lifetime_ms = identity->has_lifetime ? identity->lifetime_ms : LIFETIME_DEFAULT_MS,
+        .renewal = window_of(identity),
     };
     return source_istio_ca_new(&options, sink, err);
 }
@@ -82,8 +97,9 @@ static bool same(const char *a, const char *b) {
 bool identity_source_is_same(const struct config_identity *a, const struct config_identity *b) {
     return a->source == b->source && same(a->endpoint, b->endpoint) && same(a->hint, b->hint) &&
            same(a->spiffe_id, b->spiffe_id) && a->has_lifetime == b->has_lifetime &&
-           a->lifetime_ms == b->lifetime_ms && same(a->sds.certificate, b->sds.certificate) &&
-           same(a->sds.bundle, b->sds.bundle) && same(a->istio_ca.address, b->istio_ca.address) &&
+           a->lifetime_ms == b->lifetime_ms && has_same_window(a, b) &&
+           same(a->sds.certificate, b->sds.certificate) && same(a->sds.bundle, b->sds.bundle) &&
+           same(a->istio_ca.address, b->istio_ca.address) &&
            same(a->istio_ca.roots_file, b->istio_ca.roots_file) &&
            same(a->istio_ca.token_file, b->istio_ca.token_file) &&
            same(a->istio_ca.server_name, b->istio_ca.server_name) &&

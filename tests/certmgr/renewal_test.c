@@ -95,6 +95,35 @@ static void point_follows_the_random_number(void **state) {
     assert_int_equal(renewal_next_wall_ms(&high, at(0, 0)), WALL + 600 * SECOND);
 }
 
+// A window of its own stays through every rotation; its width may be nothing.
+static void window_is_as_configured(void **state) {
+    (void)state;
+    struct renewal renewal = {.window = {.at_permille = 250, .jitter_permille = 400}};
+    struct renewal fixed = {.window = {.at_permille = 900}};
+    assert_int_equal(renewal_decide(&renewal, at(0, 0)), 0);
+    for (int i = 0; i < 3; i++) {
+        renewal_succeeded(&renewal, WALL, WALL + 1000 * SECOND, at(0, 0), 0);
+        assert_int_equal(renewal_next_wall_ms(&renewal, at(0, 0)), WALL + 250 * SECOND);
+        renewal_succeeded(&renewal, WALL, WALL + 1000 * SECOND, at(0, 0), 400 * SECOND);
+        assert_int_equal(renewal_next_wall_ms(&renewal, at(0, 0)), WALL + 650 * SECOND);
+        renewal_failed(&renewal, false, at(0, 0), 0);
+        renewal_succeeded(&fixed, WALL, WALL + 1000 * SECOND, at(0, 0), 12345);
+        assert_int_equal(renewal_next_wall_ms(&fixed, at(0, 0)), WALL + 900 * SECOND);
+    }
+}
+
+// Half a year's jitter does not overflow, and is never past the window.
+static void long_windows(void **state) {
+    (void)state;
+    struct prng prng = prng_new();
+    for (int i = 0; i < 2000; i++) {
+        struct renewal renewal = {.window = {.at_permille = 100, .jitter_permille = 500}};
+        renewal_succeeded(&renewal, WALL, WALL + 365 * DAY, at(0, 0), (uint32_t)prng_next(&prng));
+        int64_t due = renewal_next_wall_ms(&renewal, at(0, 0)) - WALL;
+        assert_true(due >= 36 * DAY && due <= 220 * DAY);
+    }
+}
+
 // A certificate of seconds, back-dated by minutes, is not asked for over and over.
 static void short_life_counts_from_now(void **state) {
     (void)state;
@@ -189,6 +218,8 @@ int main(void) {
         cmocka_unit_test(first_is_due_at_once),
         cmocka_unit_test(point_is_in_the_window),
         cmocka_unit_test(point_follows_the_random_number),
+        cmocka_unit_test(window_is_as_configured),
+        cmocka_unit_test(long_windows),
         cmocka_unit_test(short_life_counts_from_now),
         cmocka_unit_test(wrong_clock_makes_no_storm),
         cmocka_unit_test(life_of_nothing_keeps_a_distance),

@@ -169,8 +169,9 @@ static void test_audit(void **state) {
 static void test_what_this_version_lacks(void **state) {
     (void)state;
     static const struct row rows[] = {
-        {"identity: {rotateAt: 50}\n",
-         "f:1:12: rotateAt is not supported yet: this build does not have it\n"},
+        {"inbound:\n  ports:\n  - port: 1\n    certificates:\n"
+         "    - {name: a, certFile: /c, keyFile: /k, stapling: {responder: true}}\n",
+         "f:5:55: responder is not supported yet: this build does not have it\n"},
     };
     EXPECT_ROWS(rows);
 }

@@ -30,6 +30,9 @@ static void test_json_reads_back(void **state) {
     (void)state;
     static const char *const texts[] = {
         "",
+        "identity: {source: istioCa, rotateAt: 0.125, rotateJitter: 0.1, lifetime: 1h,\n"
+        "  istioCa: {address: 'a:1', rootsFile: /r, tokenFile: /t}}\n"
+        "status: {audit: {address: 'collector.example:514', reconnectMaxAttempts: 3}}\n",
         "status: {listen: ''}\nworkers: 3\ndrain: {deadline: 0s, withApplication: true}\n",
         "outbound:\n"
         "  listen: []\n"

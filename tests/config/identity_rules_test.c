@@ -15,6 +15,9 @@ struct row {
     const char *errors;
 };
 
+#define CA                                                                                         \
+    "identity: {source: istioCa, istioCa: {address: 'a:1', rootsFile: /r, tokenFile: /t},\n  "
+
 static const struct row rows[] = {
     {"identity: {source: files}\n",
      "f:1:11: \"files.certificate\" is missing here: source: files needs it\n"
@@ -48,6 +51,25 @@ static const struct row rows[] = {
      "  istioCa: {address: ca, rootsFile: /r, tokenFile: /t}, lifetime: 1s}\n",
      "f:2:22: address: \"ca\": it has no port: HOST:PORT\n"
      "f:2:67: lifetime: \"1s\" is too short a duration\n"},
+    {"identity: {rotateAt: 0.5, rotateJitter: 0.1}\n",
+     "f:1:12: rotateAt: source: workloadApi does not use it; remove it or choose another source\n"
+     "f:1:27: rotateJitter: source: workloadApi does not use it; remove it or choose another "
+     "source\n"},
+    {CA "rotateAt: 50}\n",
+     "f:2:13: rotateAt: \"50\" is not a fraction from 0.1 to 0.9, like 0.25\n"},
+    {CA "rotateAt: 0.05}\n",
+     "f:2:13: rotateAt: \"0.05\" is not a fraction from 0.1 to 0.9, like 0.25\n"},
+    {CA "rotateAt: '0.5'}\n", "f:2:13: rotateAt: \"0.5\" is not a fraction from 0.1 to 0.9, like "
+                              "0.25, without quotes\n"},
+    {CA "rotateJitter: 0.1234}\n",
+     "f:2:17: rotateJitter: \"0.1234\" is not a fraction from 0 to 0.5, like 0.25\n"},
+    {CA "rotateJitter: -0.1}\n",
+     "f:2:17: rotateJitter: \"-0.1\" is not a fraction from 0 to 0.5, like 0.25\n"},
+    {CA "rotateJitter: 0.}\n",
+     "f:2:17: rotateJitter: \"0.\" is not a fraction from 0 to 0.5, like 0.25\n"},
+    {CA "rotateAt: 0.9}\n",
+     "f:2:13: rotateAt: rotateAt and rotateJitter are 1 of the lifetime together; at most 0.95 "
+     "leaves time to try again\n"},
     {"identity: {source: spire}\n",
      "f:1:20: source: \"spire\" is not one of workloadApi, sds, istioCa, files\n"},
     {"identity: {source: files, files: [a]}\n", "f:1:34: files has to be a mapping, not a list\n"},
@@ -106,6 +128,16 @@ static void test_each_source_has_its_values(void **state) {
     assert_null(config->identity.istio_ca.server_name);
     assert_true(config->identity.has_lifetime);
     assert_int_equal(config->identity.lifetime_ms, 2 * 3600 * 1000);
+    assert_false(config->identity.has_rotate_at || config->identity.has_rotate_jitter);
+    config_unref(config);
+    config = parse(CA "rotateAt: 0.125, rotateJitter: 0}\n");
+    assert_true(config->identity.has_rotate_at && config->identity.has_rotate_jitter);
+    assert_int_equal(config->identity.rotate_at_permille, 125);
+    assert_int_equal(config->identity.rotate_jitter_permille, 0);
+    config_unref(config);
+    config = parse(CA "rotateAt: 0.9, rotateJitter: 0.05}\n");
+    assert_int_equal(config->identity.rotate_at_permille, 900);
+    assert_int_equal(config->identity.rotate_jitter_permille, 50);
     config_unref(config);
 }
 

@@ -91,6 +91,8 @@ static void any_difference_is_one(void **state) {
         CA ", clusterId: a}}",
         CA "}, lifetime: 1h}",
         CA "}, lifetime: 2h}",
+        CA "}, rotateAt: 0.6}",
+        CA "}, rotateJitter: 0}",
         "identity: {source: istioCa, istioCa: {address: 'b:1', rootsFile: /r, tokenFile: /t}}",
         "identity: {source: istioCa, istioCa: {address: 'b:1', rootsFile: /x, tokenFile: /t}}",
         "identity: {source: istioCa, istioCa: {address: 'b:1', rootsFile: /r, tokenFile: /x}}",

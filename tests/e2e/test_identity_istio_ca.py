@@ -2,6 +2,8 @@
 over TLS, here the authority; the server's has its own from the same CA by the Workload API."""
 
 import json
+import signal
+import time
 
 import pytest
 
@@ -120,6 +122,50 @@ def test_rotation_is_not_noticed(loopback):
         scene.echo()
     assert len(serials) == 3
     assert client.status.json("/identity")["counts"]["refused"] == 0
+
+
+def planned(source, svid):
+    """The part of what was left of its life at which the next certificate is due."""
+    due, end = (time.mktime(time.strptime(text.partition(".")[0].rstrip("Z"), "%Y-%m-%dT%H:%M:%S"))
+                for text in (source["nextRenewal"], svid["notAfter"]))
+    return end - due
+
+
+def test_rotation_when_the_configuration_says(loopback):
+    """Acceptance 38: certificates of 20 s, asked for anew after a tenth of that, under load; and
+    other fractions by a reload."""
+    scene = Scene(loopback, "--ttl", "20s")
+    client = scene.start(identity={"rotateAt": 0.1, "rotateJitter": 0})
+    load = scene.lab.load(scene.host, "127.0.0.1", scene.port, threads=2)
+    serials = set()
+    for _ in range(3):
+        serials.add(client.status.serial())
+        identity = client.status.json("/identity")
+        # 18 s are left then; by the default it were 10 at most.
+        assert planned(identity["source"], identity["svids"][0]) > 14
+        scene.wait_for_rotation(client.status.serial())
+    assert len(serials) == 3
+    load.stop()
+    assert load.exchanges > 0 and not load.failures
+    assert client.status.json("/identity")["counts"]["refused"] == 0
+
+    config = json.loads(client.config_path.read_text(encoding="utf-8"))
+    config["identity"] |= {"rotateAt": 0.9, "rotateJitter": 0.05}
+    scene.lab.configuration("agent-client", config)
+    client.signal(signal.SIGHUP)
+    client.wait_for_log("event=reload_done")
+    wait_until("the next renewal is planned late", lambda: planned(
+        scene.source(), client.status.json("/identity")["svids"][0]) < 6)
+    scene.echo()
+    before = client.status.serial()
+    assert client.status.post("/rotate")[0] == 200  # and at once, whatever was planned
+    scene.wait_for_rotation(before)
+    config["identity"]["rotateAt"] = 0.96
+    scene.lab.configuration("agent-client", config)
+    client.signal(signal.SIGHUP)
+    client.wait_for_log("event=reload_refused")
+    assert 'rotateAt: \\"0.96\\" is not a fraction' in client.log()
+    scene.echo()
 
 
 def test_rotation_on_demand(scene):
