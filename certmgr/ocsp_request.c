@@ -44,7 +44,7 @@ static bool add_request(CBB *out, const X509 *leaf, const struct ocsp_id *id) {
            CBB_add_asn1(&single, &cert_id, CBS_ASN1_SEQUENCE) &&
            CBB_add_bytes(&cert_id, sha1_algorithm, sizeof(sha1_algorithm)) &&
            add_octets(&cert_id, id->name, id->len) && add_octets(&cert_id, id->key, id->len) &&
-           add_serial(&cert_id, leaf);
+           add_serial(&cert_id, leaf) && CBB_flush(out); // while the inner ones are there
 }
 
 bool ocsp_request_render(X509 *leaf, X509 *issuer, struct buf *out, struct err *err) {

@@ -98,7 +98,7 @@ static void hang_up(struct sender *sender, const char *why) {
 static bool write_some(struct sender *sender) {
     struct iovec rest = {.iov_base = sender->chunk + sender->sent,
                          .iov_len = sender->len - sender->sent};
-    ssize_t n = rest.iov_len == 0 ? 0 : socket_send(sender->fd, &rest, 1);
+    ssize_t n = rest.iov_len == 0 ? 0 : socket_send(sender->fd, &rest, 1, false);
     if (n < 0 && errno != EAGAIN && errno != EINTR) {
         hang_up(sender, strerror(errno));
         return false;
