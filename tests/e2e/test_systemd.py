@@ -1,5 +1,6 @@
-"""deploy/systemd, as far as it goes without systemd as process 1: what systemd's own tools say of
-the units, their commands as processes, and the filter against what the agent really calls."""
+"""deploy/systemd without systemd as process 1 (test_systemd_boot.py has it): what systemd's own
+tools say of the units, their commands as processes, and the filter against what the agent really
+calls."""
 
 import configparser
 import os
