@@ -166,16 +166,6 @@ static void test_audit(void **state) {
     EXPECT_ROWS(rows);
 }
 
-static void test_what_this_version_lacks(void **state) {
-    (void)state;
-    static const struct row rows[] = {
-        {"inbound:\n  ports:\n  - port: 1\n    certificates:\n"
-         "    - {name: a, certFile: /c, keyFile: /k, stapling: {responder: true}}\n",
-         "f:5:55: responder is not supported yet: this build does not have it\n"},
-    };
-    EXPECT_ROWS(rows);
-}
-
 static void test_all_mistakes_are_said(void **state) {
     (void)state;
     static const struct row rows[] = {
@@ -238,7 +228,6 @@ int main(void) {
         cmocka_unit_test(test_addresses),
         cmocka_unit_test(test_endpoints),
         cmocka_unit_test(test_audit),
-        cmocka_unit_test(test_what_this_version_lacks),
         cmocka_unit_test(test_all_mistakes_are_said),
         cmocka_unit_test(test_too_long_lists),
         cmocka_unit_test(test_files_that_cannot_be_read),
