@@ -99,19 +99,19 @@ static int on_frame_sent(nghttp2_session *ng UNUSED, const nghttp2_frame *frame,
     return 0;
 }
 
-static int on_chunk(nghttp2_session *ng, uint8_t flags UNUSED, int32_t id, const uint8_t *bytes,
-                    size_t len, void *user) {
+// The connection's credit is given back at once, so that one slow reader stops nobody else; many of
+// them stop the connection.
+static int on_chunk(nghttp2_session *ng UNUSED, uint8_t flags UNUSED, int32_t id,
+                    const uint8_t *bytes, size_t len, void *user) {
     struct http2_session *session = user;
     struct http2_stream *stream = stream_of(session, id);
-    // The connection's credit is given back at once, so that one slow reader stops nobody else.
-    if (nghttp2_session_consume_connection(ng, len) != 0) {
-        return NGHTTP2_ERR_CALLBACK_FAILURE;
-    }
+    session->owed += len;
     if (stream != NULL) {
         stream->unconsumed += len;
+        session->held += len;
         session->on->data(session->arg, stream, span_of(bytes, len));
     }
-    return 0;
+    return http2_stream_credit_connection(session) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
 static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t error, void *user) {
@@ -120,9 +120,10 @@ static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t error, void
     if (stream != NULL) {
         nghttp2_session_set_stream_user_data(ng, id, NULL);
         session->on->closed(session->arg, stream, error);
+        session->held -= stream->unconsumed;
         http2_stream_free(stream);
     }
-    return 0;
+    return http2_stream_credit_connection(session) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
 static nghttp2_session_callbacks *new_callbacks(void) {

@@ -8,6 +8,9 @@
 #include "base/list.h"
 
 #define HTTP2_OUT_MAX (64 * 1024) // per stream, before the other side is kept from sending more
+// What all streams together may hold of bytes that nobody has taken, before the connection gets no
+// further credit; what is on its way then, as much again, comes on top.
+#define HTTP2_HELD_MAX (8 * HTTP2_STREAM_WINDOW)
 // Frames waiting besides DATA: a peer that causes answers and does not read them.
 #define HTTP2_QUEUE_MAX 1000
 
@@ -34,6 +37,8 @@ struct http2_session {
     void *arg;
     struct list streams;
     size_t num_streams;
+    size_t held;                        // sum of the streams' `unconsumed`
+    size_t owed;                        // credit for the connection, held back
     const struct http2_stream *reading; // server: whose head has begun and not ended; NULL: none's
     bool server;
     bool failed;
@@ -44,6 +49,8 @@ struct http2_session {
 bool http2_callbacks_open(struct http2_session *session) MUST_USE;
 
 // http2_stream.c
+// Gives the connection its credit unless too much is held. False: memory is short.
+bool http2_stream_credit_connection(struct http2_session *session) MUST_USE;
 struct http2_stream *http2_stream_new(struct http2_session *session) MUST_USE;
 void http2_stream_free(struct http2_stream *stream);
 nghttp2_data_provider http2_stream_provider(struct http2_stream *stream);

@@ -223,10 +223,22 @@ void http2_stream_reset(struct http2_stream *stream, uint32_t error) {
     (void)nghttp2_submit_rst_stream(stream->session->ng, NGHTTP2_FLAG_NONE, stream->id, error);
 }
 
+bool http2_stream_credit_connection(struct http2_session *session) {
+    if (session->owed == 0 || session->held > HTTP2_HELD_MAX) {
+        return true;
+    }
+    size_t len = session->owed;
+    session->owed = 0;
+    return nghttp2_session_consume_connection(session->ng, len) == 0;
+}
+
 void http2_stream_consumed(struct http2_stream *stream) {
+    struct http2_session *session = stream->session;
     size_t len = stream->unconsumed;
     stream->unconsumed = 0;
+    session->held -= len;
     if (len > 0) {
-        (void)nghttp2_session_consume_stream(stream->session->ng, stream->id, len);
+        (void)nghttp2_session_consume_stream(session->ng, stream->id, len);
+        session->failed = session->failed || !http2_stream_credit_connection(session);
     }
 }

@@ -186,6 +186,67 @@ static void test_more_streams_than_the_application_takes(void **state) {
     http2_world_fini(&world);
 }
 
+#define NUM_UPLOADS 60
+#define UPLOAD_LEN 150000
+
+static size_t waiting_for(const struct rig *rig) {
+    size_t sum = 0;
+    for (size_t i = 0; i < rig->num_backs; i++) {
+        sum += http_back_output(rig->backs[i].back).len;
+    }
+    return sum;
+}
+
+// Uploads that an application takes nothing of: what they make us hold is bounded together, not
+// only each, and all of them go on when it takes.
+static void test_many_uploads_that_wait(void **state) {
+    (void)state;
+    static uint8_t block[UPLOAD_LEN];
+    struct http2_world world;
+    struct flow *flows[NUM_UPLOADS];
+    http2_world_init(&world, &SETUP, false);
+    world.rig->unconnected = true;
+    for (size_t i = 0; i < NUM_UPLOADS; i++) {
+        flows[i] =
+            http2_world_ask(&world, REQUEST("PUT", "/", "content-length", "150000", ), false);
+        assert_true(http2_stream_write(flows[i]->stream, span_of(block, sizeof(block))));
+        assert_true(http2_stream_end(flows[i]->stream, NULL));
+        http2_world_settle(&world);
+    }
+    assert_int_equal(world.rig->num_backs, NUM_UPLOADS);
+    size_t waiting = waiting_for(world.rig);
+    assert_true(waiting > 1000000 && waiting < 2500000);
+    world.rig->unconnected = false;
+    http2_world_settle(&world);
+    for (size_t i = 0; i < NUM_UPLOADS; i++) {
+        assert_true(world.rig->backs[i].got.len > UPLOAD_LEN);
+    }
+    http2_world_fini(&world);
+}
+
+// What closed streams held is nobody's any more: the connection's credit comes back.
+static void test_uploads_that_are_given_up(void **state) {
+    (void)state;
+    static uint8_t block[UPLOAD_LEN];
+    struct http2_world world;
+    http2_world_init(&world, &SETUP, false);
+    world.rig->unconnected = true;
+    for (size_t i = 0; i < NUM_UPLOADS; i++) {
+        struct flow *flow = http2_world_ask(&world, REQUEST("PUT", "/", ), false);
+        assert_true(http2_stream_write(flow->stream, span_of(block, sizeof(block))));
+        http2_world_settle(&world);
+        http2_stream_reset(flow->stream, HTTP2_CANCEL);
+        http2_world_settle(&world);
+    }
+    world.rig->unconnected = false;
+    struct flow *flow = http2_world_ask(&world, REQUEST("PUT", "/", ), false);
+    assert_true(http2_stream_write(flow->stream, span_of(block, sizeof(block))));
+    assert_true(http2_stream_end(flow->stream, NULL));
+    http2_world_settle(&world);
+    assert_true(world.rig->backs[NUM_UPLOADS].got.len > UPLOAD_LEN);
+    http2_world_fini(&world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_trailers_of_a_request_are_too_large),
@@ -195,6 +256,8 @@ int main(void) {
         cmocka_unit_test(test_half_a_head),
         cmocka_unit_test(test_answers_that_are_not_taken),
         cmocka_unit_test(test_more_streams_than_the_application_takes),
+        cmocka_unit_test(test_many_uploads_that_wait),
+        cmocka_unit_test(test_uploads_that_are_given_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
