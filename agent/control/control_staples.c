@@ -48,6 +48,15 @@ static void log_change(const struct edge_asked *asked, const struct staple_entry
 
 // --- tables
 
+static bool is_same(const struct edge_staples *a, const struct edge_staples *b) {
+    bool same = a->num == b->num;
+    for (size_t i = 0; same && i < a->num; i++) {
+        same =
+            a->items[i].response == b->items[i].response && a->items[i].until == b->items[i].until;
+    }
+    return same;
+}
+
 // Of one configuration, both have the same certificates.
 static void on_table(struct ev_loop *loop UNUSED, ev_async *async, int events UNUSED) {
     struct control *control = async->data;
@@ -66,9 +75,12 @@ static void on_table(struct ev_loop *loop UNUSED, ev_async *async, int events UN
         log_msg(LOG_ERROR, "no_memory", "an OCSP response could not be handed to the workers");
         return;
     }
+    bool same = is_same(all->staples, staples);
     edge_staples_unref(all->staples);
     all->staples = staples;
-    control_command_workers(control);
+    if (!same) {
+        control_command_workers(control);
+    }
 }
 
 // On the keeper's thread.

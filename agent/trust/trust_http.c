@@ -12,6 +12,8 @@
 #include "certmgr/tls_client.h"
 #include "certmgr/tls_pump.h"
 
+#define READS_MAX 16
+
 // A request under way. Over TLS, `fd` is the near end of the pump's socket pair.
 struct exchange {
     int fd;
@@ -73,12 +75,13 @@ static bool send_request(const struct exchange *exchange, const struct trust_htt
            send_all(exchange, ask->body, err);
 }
 
-// Everything that is there now. `*outcome` is HTTP_MORE while the answer is not complete;
-// `*at_end` says that nothing more comes.
+// What is there now, or part of it: a server that always has more must not outlast the caller's
+// patience. `*outcome` is HTTP_MORE while the answer is not complete; `*at_end` says that nothing
+// more comes.
 static bool receive(const struct exchange *exchange, enum http_outcome *outcome, bool *at_end,
                     struct err *err) {
     uint8_t bytes[16384];
-    while (*outcome == HTTP_MORE && !*at_end) {
+    for (int i = 0; i < READS_MAX && *outcome == HTTP_MORE && !*at_end; i++) {
         ssize_t len = recv(exchange->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
         if (len < 0 && errno == EINTR) {
             continue;

@@ -8,6 +8,7 @@ import pytest
 
 from pavise_e2e import settings
 from pavise_e2e.network import free_port
+from pavise_e2e.ocsp import make_pki
 from pavise_e2e.pki import Ca
 from pavise_e2e.waiting import wait_until
 
@@ -50,9 +51,14 @@ def metrics(loopback):
     ca = Ca(loopback.path("authority.state"), loopback.directory)
     server = {"match": {"networks": ["192.0.2.1"], "ports": [443]}, "tls": "simple",
               "serverName": "server.internal", "serverCerts": [{"file": str(ca.certificate)}]}
+    pki = make_pki(loopback.path("pki"))
+    stapling = {"enabled": True, "responder": f"http://127.0.0.1:{free_port()}"}
+    port = {"port": 8443, "listen": f"127.0.0.1:{free_port()}", "deliver": "127.0.0.1:9",
+            "tlsMode": "required", "clientAuth": "none",
+            "certificates": [pki.presented("www", stapling=stapling)]}
     agent = loopback.run_agent("agent", {
         "outbound": {"listen": [], "destinations": [server]},
-        "inbound": {"listen": [], "tunnel": []},
+        "inbound": {"listen": [], "tunnel": [], "ports": [port]},
         "trustStore": {"sources": [str(loopback.path("certs"))],
                        "output": str(loopback.path("trust"))},
         "status": {"listen": f"127.0.0.1:{free_port()}"}}, host=loopback.host)

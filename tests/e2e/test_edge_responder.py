@@ -196,6 +196,7 @@ HOSTILE = {
     "too_long": "too large",
     "too_long_unsaid": "too large",
     "slow": "no complete answer in time",
+    "endless": "no complete answer in time",
     "no_http": "HTTP",
     "try_later": "the responder has refused to answer (status 3)",
 }
@@ -223,6 +224,9 @@ def prepare(raw, responses, kind):
         raw.answer = b"SSH-2.0-x\r\n"
     elif kind == "try_later":
         raw.respond(bytes.fromhex("30030a0103"))
+    elif kind == "endless":  # little content in much of what is not
+        raw.answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    raw.again = b"1;" + b"x" * 60000 + b"\r\n0\r\n" if kind == "endless" else b""
     raw.trickles = kind == "slow"
 
 
@@ -237,7 +241,7 @@ def test_what_is_not_taken(loopback, pki, web, responses, raw, kind):
     staple = edge.staple()
     assert HOSTILE[kind] in staple["lastError"] and staple["status"] == "pending"
     responses.answer("www")
-    raw.trickles = False
+    raw.trickles, raw.again = False, b""
     raw.respond(responses.file.read_bytes())
     edge.clock.set_offset(61)
     edge.wait("staple_received")

@@ -82,6 +82,7 @@ class RawResponder:
     def __init__(self):
         outer = self
         self.answer, self.trickles, self.requests = b"", False, []
+        self.again = b""  # sent after it without end
 
         class Handler(socketserver.BaseRequestHandler):
             def handle(self):
@@ -104,6 +105,8 @@ class RawResponder:
         for piece in pieces:
             connection.sendall(piece)
             time.sleep(TRICKLE_S if self.trickles else 0)
+        while self.again:
+            connection.sendall(self.again)
 
     def respond(self, body, status="200 OK", head=""):
         self.answer = (f"HTTP/1.1 {status}\r\nContent-Type: application/ocsp-response\r\n{head}"
