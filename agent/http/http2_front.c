@@ -308,7 +308,20 @@ bool http2_front_wants_input(const struct http2_front *front) {
     return front->edge->out.len < HTTP_EDGE_OUT_MAX;
 }
 
+// What a client that has said FIN has begun to ask cannot be completed any more.
+static void cut_requests(struct http2_front *front) {
+    struct http2_stream *stream = NULL;
+    while ((stream = http2_session_next(front->session, stream)) != NULL) {
+        struct http_exchange *ex = http2_stream_arg(stream);
+        if (ex != NULL && !ex->request_done) {
+            http2_stream_reset(stream, HTTP2_CANCEL);
+            forget(ex);
+        }
+    }
+}
+
 void http2_front_ended(struct http2_front *front) {
+    cut_requests(front);
     http2_session_drain(front->session); // answers under way are still sent
     front->edge->finished = front->edge->finished || http2_session_num_streams(front->session) == 0;
 }

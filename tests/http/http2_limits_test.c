@@ -186,6 +186,31 @@ static void test_more_streams_than_the_application_takes(void **state) {
     http2_world_fini(&world);
 }
 
+// A client's FIN: what it has asked is still answered, what it was asking is taken back at once.
+static void test_a_client_that_ends(void **state) {
+    (void)state;
+    struct http_fields head = {.num = 0};
+    assert_int_equal(http_fields_set(&head, ":status", span_of_text("200")), HTTP_FIELDS_OK);
+    struct http2_world world;
+    http2_world_init(&world, &SETUP, true);
+    struct flow *asked =
+        http2_world_ask(&world, REQUEST("POST", "/", "content-type", GRPC, ), true);
+    struct flow *asking =
+        http2_world_ask(&world, REQUEST("POST", "/", "content-type", GRPC, ), false);
+    http_edge_end(world.rig->edge);
+    http2_world_settle(&world);
+    assert_int_equal(asking->error, HTTP2_CANCEL);
+    assert_int_equal(world.app->flows[1].num_closed, 1);
+    assert_int_equal(world.app->flows[1].error, HTTP2_CANCEL);
+    assert_int_equal(world.app->flows[0].num_closed, 0);
+    assert_true(http2_stream_respond(world.app->flows[0].stream, &head, true));
+    http2_world_settle(&world);
+    assert_true(has(&asked->head, ":status", "200"));
+    assert_int_equal(http_edge_state(world.rig->edge), HTTP_EDGE_OVER);
+    http_fields_fini(&head);
+    http2_world_fini(&world);
+}
+
 #define NUM_UPLOADS 60
 #define UPLOAD_LEN 150000
 
@@ -256,6 +281,7 @@ int main(void) {
         cmocka_unit_test(test_half_a_head),
         cmocka_unit_test(test_answers_that_are_not_taken),
         cmocka_unit_test(test_more_streams_than_the_application_takes),
+        cmocka_unit_test(test_a_client_that_ends),
         cmocka_unit_test(test_many_uploads_that_wait),
         cmocka_unit_test(test_uploads_that_are_given_up),
     };
