@@ -9,7 +9,7 @@ import pytest
 from pavise_e2e import settings
 from pavise_e2e.applications import echo, echo_once
 from pavise_e2e.audit import Collector
-from pavise_e2e.edge import Edge, Pki, WebApplication, run
+from pavise_e2e.edge import BOUND, Edge, Pki, WebApplication, run
 from pavise_e2e.lab import spiffe_id
 from pavise_e2e.network import free_port
 from pavise_e2e.waiting import wait_until
@@ -294,7 +294,7 @@ def test_by_way_of_mutual_tls(loopback, pki, web, collectors):
              "tlsMode": "disabled"}]},
         "status": {"listen": f"127.0.0.1:{free_port()}",
                    "audit": {"address": f"127.0.0.1:{listener}"}}}, host=loopback.host)
-    assert run("curl", "-sS", "--noproxy", "*", "--max-time", "5",
+    assert run("curl", "-sS", "--noproxy", "*", "--max-time", BOUND,
                f"http://127.0.0.1:{port}/").returncode == 0
     assert collector.wait_for("close_conn")["trgp"] == "8080"
     assert len(collector.of("new_conn")) == 1  # its own connection is no news

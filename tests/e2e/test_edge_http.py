@@ -13,7 +13,7 @@ import grpc
 import pytest
 
 from pavise_e2e import settings
-from pavise_e2e.edge import CLIENT, Edge, Pki, WebApplication, run
+from pavise_e2e.edge import BOUND, CLIENT, Edge, Pki, WebApplication, run
 from pavise_e2e.http_application import HttpApplication
 from pavise_e2e.network import free_port
 from pavise_e2e.waiting import wait_until
@@ -164,7 +164,7 @@ def test_headers_about_the_client(loopback, pki, web, version):
 def test_redirect(loopback, pki, web):
     """Acceptance 10."""
     edge = edge_for(loopback, pki, web)
-    plain = ("curl", "-sS", "-i", "--noproxy", "*", "--max-time", "5",
+    plain = ("curl", "-sS", "-i", "--noproxy", "*", "--max-time", BOUND,
              f"http://127.0.0.1:{edge.port}/a?b")
     assert "HTTP/1.1 2" not in run(*plain).stdout
     edge.reload({"protocol": "http", "certificates": [pem(pki, "server")],
@@ -442,7 +442,7 @@ def test_clients_through_the_tunnel(mesh, web, version, tmp_path):
     body.write_bytes(os.urandom(2 << 20))
 
     def curl(path, *options):
-        return run("curl", "-sS", "--noproxy", "*", "--max-time", "10", version, "-w",
+        return run("curl", "-sS", "--noproxy", "*", "--max-time", BOUND, version, "-w",
                    "%{http_code}", "-H", "X-Ssl-Client-Spiffe-Id: spiffe://forged/x", *options,
                    f"http://127.0.0.1:{mesh}{path}")
 
@@ -465,7 +465,7 @@ def test_plaintext_port(loopback, pki, web):
     url = f"http://127.0.0.1:{edge.port}"
     for version in ("--http1.1", "--http2-prior-knowledge"):
         def status(path):
-            return run("curl", "-sS", "--noproxy", "*", "--max-time", "5", version, "-o",
+            return run("curl", "-sS", "--noproxy", "*", "--max-time", BOUND, version, "-o",
                        os.devnull, "-w", "%{http_code}", "-H", "X-Ssl-Client-S-DN: CN=forged",
                        url + path).stdout
         assert status("/v1/a") == "200"

@@ -34,13 +34,14 @@ stateOrProvinceName = optional
 countryName = optional
 """
 CLIENT = "extendedKeyUsage = clientAuth"
+BOUND = str(settings.PATIENCE_S)  # of a client that gets no answer
 
 
 def run(*argv, **options):
     """The finished program, whatever its exit code; text, within a bounded time."""
     return subprocess.run([settings.program(argv[0]), *map(str, argv[1:])],
-                          env=settings.environment(), capture_output=True, text=True, timeout=20,
-                          check=False, **options)
+                          env=settings.environment(), capture_output=True, text=True,
+                          timeout=2 * settings.PATIENCE_S, check=False, **options)
 
 
 _P256 = ("ec", "-pkeyopt", "ec_paramgen_curve:P-256")
@@ -169,7 +170,7 @@ class Edge:
 
     def curl(self, *options, client=None, host="mtls.httpbin.org", path="/", ca="ca"):
         """(exit code, HTTP status or "", output)"""
-        argv = ["curl", "-sS", "--noproxy", "*", "--max-time", "5", "--cacert",
+        argv = ["curl", "-sS", "--noproxy", "*", "--max-time", BOUND, "--cacert",
                 self.pki.certificate(ca), "--resolve", f"{host}:{self.port}:127.0.0.1", "-w",
                 "\n%{http_code}"]
         if client is not None:
@@ -190,7 +191,7 @@ class Edge:
             argv += ["--tls", "--cacert", self.pki.certificate("ca")]
         if client is not None:
             argv += ["--cert", self.pki.certificate(client), "--key", self.pki.key(client)]
-        return run("timeout", "5", *argv, *words)
+        return run("timeout", BOUND, *argv, *words)
 
     def pongs(self, **options):
         done = self.redis("ping", **options)
