@@ -226,7 +226,7 @@ def prepare(raw, responses, kind):
         raw.respond(bytes.fromhex("30030a0103"))
     elif kind == "endless":  # little content in much of what is not
         raw.answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-    raw.again = b"1;" + b"x" * 60000 + b"\r\n0\r\n" if kind == "endless" else b""
+    raw.again = (b"1;" + b"x" * 60000 + b"\r\n0\r\n") * 200 if kind == "endless" else b""
     raw.trickles = kind == "slow"
 
 

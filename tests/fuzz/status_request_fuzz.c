@@ -29,6 +29,9 @@ static void reload(void *arg UNUSED, struct reload_view *out UNUSED) {
 static void trust(void *arg UNUSED, struct trust_view *out UNUSED) {
 }
 
+static void audit(void *arg UNUSED, struct audit_view *out UNUSED) {
+}
+
 static size_t readiness(void *arg UNUSED, struct readiness out[READINESS_MAX] UNUSED) {
     return 0;
 }
@@ -69,6 +72,7 @@ static void answer(const struct http_message *message, enum routes_port port) {
                                         .identity = identity,
                                         .reload = reload,
                                         .trust = trust,
+                                        .audit = audit,
                                         .readiness = readiness,
                                         .sandbox = sandbox,
                                         .is_alive = is_alive,
