@@ -70,6 +70,8 @@ class Pair:
                 tails = "; ".join(side.log_tail() for side in self.sides.values())
                 raise NotMeasured(f"{self.name} never {what}: {tails}")
             time.sleep(RETRY_S)
+        for side in self.sides.values():
+            side.hold_to_cpu()
 
 
 class Outside(Pair):

@@ -50,6 +50,7 @@ class Process:
 
     def __init__(self, name, argv, log_path, cpu, env=None):
         self.name = name
+        self._cpu = cpu
         self.log_path = pathlib.Path(log_path)
         with open(log_path, "ab") as log:
             self._popen = subprocess.Popen(
@@ -76,6 +77,15 @@ class Process:
                 continue
             rest += [int(child) for child in children.split()]
         return found
+
+    def hold_to_cpu(self):
+        """Once more, for all of it: hitch's workers take a CPU of their own choice."""
+        for pid in self.pids():
+            try:
+                for thread in os.listdir(f"/proc/{pid}/task"):
+                    os.sched_setaffinity(int(thread), {self._cpu})
+            except OSError:
+                pass  # it has just ended
 
     def cpu_ns(self):
         """User and system time of all threads, at the precision of the scheduler."""
