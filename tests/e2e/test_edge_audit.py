@@ -203,6 +203,8 @@ def test_changes_without_restart(loopback, pki, web, collectors):
     keys = {"certificates": [pki.presented("server")], "clientAuth": "none"}
     edge = AuditedEdge(loopback, pki, web.port, keys)
     with edge.connect() as before:
+        wait_until("it is taken in",
+                   lambda: edge.agent.status.metric("pavise_open_connections") == 1)
         edge.reload({**keys, "audit": {"address": first.address}})
         assert edge.curl()[:2] == (0, "200")
         conn = first.wait_for("close_conn")["id"]
