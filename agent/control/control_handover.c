@@ -163,7 +163,10 @@ static void succeed(struct control_handover *handover) {
     stop_listening(handover);
     stop_launcher(handover);
     control->has_successor = true;
-    notify_send(&control->notify, "MAINPID=%d", (int)handover->pid);
+    // The reload that waits is over with it: nobody else can say so, as long as this is the main
+    // one.
+    notify_send(&control->notify, control->reload_waits ? "MAINPID=%d\nREADY=1" : "MAINPID=%d",
+                (int)handover->pid);
     log_msg(LOG_INFO, "handed_over",
             "the successor (pid %d) accepts from now on; %lld connections run on here",
             (int)handover->pid, (long long)atomic_load(&control->shared.num_conns));

@@ -12,6 +12,7 @@
 
 #define ASK_AGAIN_TICKS 10
 #define TRIM_AFTER_S 0.1
+#define SETTLE_MS 1000
 
 static void log_identity(const struct identity *identity, const struct identity_store *store) {
     struct svid *svid = identity_svid(identity);
@@ -60,6 +61,17 @@ struct tls_context *control_identity_context(struct identity *identity, const st
     return context;
 }
 
+// "Ready" is said of every worker: who hears it and connects must not meet one that is without an
+// identity still.
+static void settle_workers(const struct control *control) {
+    for (unsigned i = 0; control->workers != NULL && i < control->num_workers; i++) {
+        if (control->workers[i] != NULL && !worker_settle(control->workers[i], SETTLE_MS)) {
+            log_msg(LOG_WARN, "slow_worker", "worker %u has not taken the identity within %d ms", i,
+                    SETTLE_MS);
+        }
+    }
+}
+
 static void use_identity(struct control *control, struct identity *identity) {
     struct err err = {0};
     struct tls_context *context = control_identity_context(identity, control->config, &err);
@@ -67,6 +79,7 @@ static void use_identity(struct control *control, struct identity *identity) {
         log_refused(control, err.msg);
         return;
     }
+    bool is_first = control->context == NULL;
     tls_context_unref(control->context);
     control->context = context;
     identity_unref(control->last_identity);
@@ -78,6 +91,9 @@ static void use_identity(struct control *control, struct identity *identity) {
     control->said_expired = false;
     log_identity(identity, control->store);
     control_command_workers(control);
+    if (is_first) {
+        settle_workers(control);
+    }
     control_trust_identity(control);
     control_notify_tick(control);
 }

@@ -131,11 +131,22 @@ static void load_edges(const struct control *control, struct next *next, struct 
     next->edges = next->config == NULL ? NULL : edge_set_load(next->config, &how);
 }
 
+// A service manager of Type=notify-reload waits for this, and believes it only when it is not from
+// before its signal, by microseconds; and then for READY.
+static void say_reloading(const struct control *control) {
+    notify_send(&control->notify, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_mono_us());
+}
+
 void control_reload(struct control *control) {
     if (control->draining) {
         log_msg(LOG_WARN, "reload_refused", "the sidecar is draining");
+        if (!control->leaving) {
+            say_reloading(control);
+            notify_send(&control->notify, "READY=1");
+        }
         return;
     }
+    say_reloading(control);
     if (control_handover_is_under_way(control)) {
         control->reload_waits = true;
         log_msg(LOG_WARN, "reload_delayed",
@@ -143,8 +154,6 @@ void control_reload(struct control *control) {
         return;
     }
     control->reload_waits = false;
-    notify_send(&control->notify, "RELOADING=1\nMONOTONIC_USEC=%lld",
-                (long long)clock_mono_ms() * 1000);
     struct buf errors = {0};
     struct buf warnings = {0};
     struct next next = {0};

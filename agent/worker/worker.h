@@ -98,13 +98,13 @@ void worker_command(struct worker *worker, struct worker_orders *orders); // tak
 // It drains, without a listener or a handshake: only verified peers can add to num_conns.
 bool worker_is_closed(const struct worker *worker);
 void worker_ask_to_stop(struct worker *worker); // to end every connection; first ask all
-// Ends every connection, joins the thread and frees.
-void worker_stop(struct worker *worker);
+void worker_stop(struct worker *worker);        // ends every connection, joins the thread and frees
 
 // Fills `out` with this worker's part of `parts` (enum view_part); waits at most
 // `timeout_ms`. False when the worker did not answer in time.
 bool worker_collect(struct worker *worker, unsigned parts, struct view *out, int timeout_ms);
 
+bool worker_settle(struct worker *worker, int timeout_ms); // the same: it has taken its orders
 // For the worker's own files.
 void worker_trust_apply(struct worker *worker); // the identity or the bundles have changed
 void worker_trust_opened(struct worker *worker, struct tunnel *tunnel);

@@ -96,3 +96,11 @@ bool worker_collect(struct worker *worker, unsigned parts, struct view *out, int
     collect_unref(collect);
     return answered;
 }
+
+// Orders are taken before questions are answered.
+bool worker_settle(struct worker *worker, int timeout_ms) {
+    struct view nothing = {0};
+    bool answered = worker_collect(worker, 0, &nothing, timeout_ms);
+    view_fini(&nothing);
+    return answered;
+}

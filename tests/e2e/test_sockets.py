@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 from pavise_e2e import settings
 from pavise_e2e.network import free_port
@@ -64,6 +65,18 @@ def test_the_service_manager_hears(both, manager):
     agent.signal(signal.SIGHUP)
     manager.wait_for("RELOADING=1")
     wait_until("ready again", lambda: manager.lines().count("READY=1") == 2)
+    # A manager that has sent the signal takes no answer from before it.
+    for number in range(3, 13):
+        before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+        agent.signal(signal.SIGHUP)
+        wait_until("ready again", lambda: manager.lines().count("READY=1") == number)
+        said = [line for line in manager.lines() if line.startswith("MONOTONIC_USEC=")]
+        assert int(said[-1].partition("=")[2]) >= before
+    # While it drains it reloads nothing, but a manager does not wait for that in vain.
+    assert agent.status.post("/drain")[0] == 200
+    agent.signal(signal.SIGHUP)
+    wait_until("an answer", lambda: manager.lines().count("READY=1") == 13)
+    assert "the sidecar is draining" in agent.log()
     assert "STOPPING=1" not in manager.lines()
     assert agent.terminate() == 0
     manager.wait_for("STOPPING=1")

@@ -13,18 +13,13 @@ import pytest
 
 from pavise_e2e import settings
 from pavise_e2e.applications import echo, exchange
+from pavise_e2e.faketime import Clock
 from pavise_e2e.lab import UIDS
+from pavise_e2e.storm import Storm
 from pavise_e2e.waiting import wait_until
 
-HELD = 50 if settings.is_quick() else 200
+STREAMS, RATE = (50, 20) if settings.is_quick() else (200, 50)
 NEW = 50  # exchanges on connections of their own that each phase waits for
-
-
-def hold(lab, host, address, port, num):
-    held = [lab.connect(host, address, port) for _ in range(num)]
-    for connection in held:
-        assert exchange(connection, b"before") == b"before"
-    return held
 
 
 def goes_on(load, num=NEW):
@@ -33,30 +28,34 @@ def goes_on(load, num=NEW):
     assert not load.failures
 
 
+def storm_goes_on(storm):
+    """Two seconds' worth of new connections have done all they should, and every stream lives."""
+    before = storm.short
+    wait_until("new connections are made", lambda: storm.short >= before + 2 * RATE)
+    assert not storm.failures and storm.open == STREAMS
+
+
 @pytest.mark.parametrize("victim", ["web", "server"])
 def test_nothing_is_lost_under_load(lab, victim):
+    """Streams that send all the time, and new connections at a steady rate; every byte counts."""
     drain = {"drain": {"deadline": "60s"}}
     agents = dict(zip(("web", "server"), lab.pair(web=drain, server=drain)))
-    lab.application(lab.server, lab.server.v4, 9000, echo)
-    held = hold(lab, lab.web, lab.server.v4, 9000, HELD)
-    load = lab.load(lab.web, lab.server.v4, 9000)
-    goes_on(load)
+    storm = Storm(lab.web, lab.server, lab.server.v4, 9000, streams=STREAMS, rate=RATE)
+    wait_until("all streams are open", lambda: storm.open == STREAMS)
+    storm_goes_on(storm)
     old = agents[victim]
     new = lab.successor(old, "successor", host=getattr(lab, victim), uid=UIDS[victim])
-    goes_on(load)
     old.wait_for_log("event=handed_over")
     assert new.status.is_ready()
-    for connection in held:  # they run on in the old process
-        assert exchange(connection, b"after") == b"after"
+    storm_goes_on(storm)  # the streams run on in the old process
     assert old.is_running()
-    goes_on(load)
-    for connection in held:
-        connection.close()
+    storm.stop()
+    assert not storm.failures and storm.lost() == []
     assert old.wait() == 0
-    goes_on(load)
-    load.stop()
-    assert not load.failures
     assert "drain_deadline" not in old.log()
+    lab.application(lab.server, lab.server.v4, 9001, echo)
+    with lab.web.connect(lab.server.v4, 9001) as connection:
+        assert exchange(connection, b"and after") == b"and after"
 
 
 @pytest.mark.parametrize("counts", [(1, 3), (3, 1), (2, 2)])
@@ -193,9 +192,12 @@ def test_successor_with_a_broken_configuration(both):
 
 
 @pytest.mark.parametrize("takes_over", [False, True])
-def test_a_reload_waits_for_the_successor(both, takes_over):
-    """The sockets that it got are those of the configuration before."""
-    old = both.lab.run_agent("agent", both.config, host=both.lab.host)
+def test_a_reload_waits_for_the_successor(both, manager, takes_over):
+    """The sockets that it got are those of the configuration before. The service manager hears that
+    a reload is under way, and that it is over."""
+    old = both.lab.run_agent("agent", both.config, host=both.lab.host,
+                             env={"NOTIFY_SOCKET": manager.path})
+    manager.wait_for("READY=1")
     authority = next(p for p in both.lab.processes if p.name == "authority")
     authority.signal(signal.SIGSTOP)
     new = both.lab.successor(old, "successor", host=both.lab.host, ready=False)
@@ -203,12 +205,15 @@ def test_a_reload_waits_for_the_successor(both, takes_over):
     old.signal(signal.SIGHUP)
     old.wait_for_log("event=reload_delayed")
     assert "event=reload_done" not in old.log()
+    manager.wait_for("RELOADING=1")
+    assert manager.lines().count("READY=1") == 1
     if takes_over:
         authority.signal(signal.SIGCONT)
         new.wait_for_log("event=took_over")
         assert old.wait() == 0
         assert f"send SIGHUP to it (pid {new.pid})" in old.log()
         assert "event=reload_done" not in old.log()
+        assert f"MAINPID={new.pid}\nREADY=1" in "\n".join(manager.lines())
     else:
         new.expects_death = True
         new.signal(signal.SIGKILL)
@@ -216,7 +221,59 @@ def test_a_reload_waits_for_the_successor(both, takes_over):
         old.wait_for_log("event=reload_done")
         authority.signal(signal.SIGCONT)
         assert old.log().index("event=take_over_failed") < old.log().index("event=reload_done")
+        wait_until("it is over", lambda: manager.lines().count("READY=1") == 2)
     both.echo()
+
+
+# --- deadlines, on a clock that is moved -------------------------------------------------------
+
+
+def test_a_successor_gives_up_after_a_minute(both):
+    """Without an identity; the old process goes on as before."""
+    clock = Clock(both.lab.path("successor.clock"), monotonic=True)
+    old = both.lab.run_agent("agent", both.config, host=both.lab.host)
+    load = both.lab.load(both.lab.host, "127.0.0.1", both.port)
+    authority = next(p for p in both.lab.processes if p.name == "authority")
+    authority.signal(signal.SIGSTOP)
+    new = both.lab.successor(old, "late", host=both.lab.host, ready=False, env=clock.environment)
+    new.wait_for_log("event=started")
+    clock.set_offset(50)
+    goes_on(load)
+    assert new.is_running() and "take_over_failed" not in new.log()
+    clock.set_offset(61)
+    assert new.wait() == 3
+    assert "not ready within 60 s, the predecessor goes on: identity is" in new.log()
+    authority.signal(signal.SIGCONT)
+    goes_on_as_before(both, old, load)
+
+
+def test_a_predecessor_sends_a_silent_successor_away(both):
+    """One that has fetched the sockets and says nothing more does not hold reloads and other
+    successors up for ever."""
+    clock = Clock(both.lab.path("predecessor.clock"), monotonic=True)
+    old = both.lab.run_agent("agent", both.config, host=both.lab.host, env=clock.environment)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as silent:
+        silent.settimeout(30)
+        silent.connect(f"\0pavise/take-over/127.0.0.1:{both.status}")
+        silent.send(word(FETCH))
+        kinds = []
+        while LISTENER not in kinds:
+            message, fds, *_ = socket.recv_fds(silent, 64, 64)
+            kinds.append(struct.unpack("=16sII", message)[2])
+            for fd in fds:
+                os.close(fd)
+        clock.set_offset(80)  # more than a successor waits by itself
+        old.signal(signal.SIGHUP)
+        old.wait_for_log("event=reload_delayed")
+        assert "take_over_failed" not in old.log()
+        clock.set_offset(91)
+        assert silent.recv(64) == word(BUSY)
+        assert silent.recv(64) == b""
+    old.wait_for_log("took too long and was sent away")
+    old.wait_for_log("event=reload_done")
+    assert old.status.is_ready()
+    both.echo()
+    old.kill()  # gRPC's waits at its end are the kernel's, which has another time
 
 
 FETCH, LISTENER, READY, BUSY = 1, 3, 4, 7

@@ -255,7 +255,5 @@ uint64_t worker_lab_metric(const struct worker_lab *lab, enum metric metric) {
 
 // A worker takes its orders before it answers.
 void worker_lab_settle(struct worker_lab *lab) {
-    struct view view = {0};
-    CHECK(worker_collect(lab->judged->worker, VIEW_TUNNELS, &view, PATIENCE_S * 1000));
-    view_fini(&view);
+    CHECK(worker_settle(lab->judged->worker, PATIENCE_S * 1000));
 }

@@ -1,4 +1,5 @@
-"""The wall clock of a program, moved while it runs; its monotonic clock goes on (libfaketime)."""
+"""The wall clock of a program, moved while it runs; its monotonic clock goes on, or is moved as
+well (libfaketime)."""
 
 import os
 import pathlib
@@ -18,14 +19,14 @@ def _library():
 class Clock:
     """A wall clock that programs started with `environment` share."""
 
-    def __init__(self, path):
+    def __init__(self, path, *, monotonic=False):
         self._path = path
         self.set_offset(0)
         self.environment = {
             "LD_PRELOAD": str(_library()),
             "FAKETIME_TIMESTAMP_FILE": str(path),
             "FAKETIME_NO_CACHE": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "0" if monotonic else "1",
             # It comes before the sanitizer's library, which has no objection to this one.
             "ASAN_OPTIONS": "verify_asan_link_order=0",
         }
