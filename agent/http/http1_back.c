@@ -15,6 +15,7 @@ struct http1_back {
     bool keep_alive; // what the application is ready for
     bool used;       // it has answered before
     bool heard;      // of this answer
+    bool fed;        // of this request's body
     bool over;       // RAW: it has sent its FIN
 };
 
@@ -48,6 +49,7 @@ static bool submit(struct http_back *back, struct http_exchange *ex) {
     self->ex = ex;
     self->state = HEAD;
     self->heard = false;
+    self->fed = false;
     back->idle = false;
     return http1_write_request(&back->out, ex);
 }
@@ -58,6 +60,7 @@ static size_t room(const struct http_back *back, const struct http_exchange *ex 
 
 static bool data(struct http_back *back, struct http_exchange *ex, struct span bytes) {
     bool chunked = !ex->raw && ex->request_body.kind == HTTP_BODY_CHUNKED;
+    self_of(back)->fed = true;
     return http1_write_data(&back->out, bytes, chunked);
 }
 
@@ -283,9 +286,15 @@ static void sent(struct http_back *back) {
     }
 }
 
+// The client says nothing before the application has asked it to go on.
+static bool owes_continue(const struct http1_back *self) {
+    return self->ex->expects_continue && self->ex->num_interim == 0 && !self->fed;
+}
+
 static bool is_waiting(const struct http_back *back) {
     const struct http1_back *self = const_self_of(back);
-    return self->ex != NULL && self->ex->request_done;
+    return self->ex != NULL &&
+           (self->ex->request_done || (self->state == HEAD && owes_continue(self)));
 }
 
 static bool is_held(const struct http_back *back) {
@@ -294,7 +303,8 @@ static bool is_held(const struct http_back *back) {
 
 static bool is_starved(const struct http_back *back) {
     const struct http1_back *self = const_self_of(back);
-    return self->ex != NULL && self->state == HEAD && !self->ex->request_done;
+    return self->ex != NULL && self->state == HEAD && !self->ex->request_done &&
+           !owes_continue(self);
 }
 
 static void free_back(struct http_back *back) {

@@ -175,6 +175,24 @@ static void test_who_is_waited_for_in_a_request(void **state) {
     assert_int_equal(http_edge_state(rig->edge), HTTP_EDGE_FINISHED);
 }
 
+// With Expect it is first the application's turn, then the client's.
+static void test_who_is_waited_for_before_a_body(void **state) {
+    (void)state;
+    static const char ASK[] =
+        "POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n";
+    OWNED(rig_free) struct rig *rig = plain();
+    (void)rig_send_text(rig, ASK);
+    struct http_back *back = rig->backs[0].back;
+    assert_true(http_back_is_waiting(back) && !http_back_is_starved(back));
+    rig_app_text(rig, 0, "HTTP/1.1 100 Continue\r\n\r\n");
+    assert_true(!http_back_is_waiting(back) && http_back_is_starved(back));
+    OWNED(rig_free) struct rig *hasty = plain();
+    (void)rig_send_text(hasty, ASK);
+    (void)rig_send_text(hasty, "ab"); // a client need not wait for ever
+    back = hasty->backs[0].back;
+    assert_true(!http_back_is_waiting(back) && http_back_is_starved(back));
+}
+
 // An answer that has begun may be as slow as it likes, and so may what was upgraded.
 static void test_nobody_is_hurried_in_a_conversation(void **state) {
     (void)state;
@@ -222,6 +240,7 @@ int main(void) {
         cmocka_unit_test(test_no_second_try_after_a_timeout),
         cmocka_unit_test(test_who_is_waited_for),
         cmocka_unit_test(test_who_is_waited_for_in_a_request),
+        cmocka_unit_test(test_who_is_waited_for_before_a_body),
         cmocka_unit_test(test_nobody_is_hurried_in_a_conversation),
         cmocka_unit_test(test_orderly_end_of_a_raw_connection),
     };
