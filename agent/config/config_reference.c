@@ -7,7 +7,6 @@
 #include "base/buf.h"
 
 #define PATH_MAX_LEN 128
-#define YEAR_MS INT64_C(31536000000)
 
 static const char intro[] =
     "# Configuration\n\n"
@@ -44,9 +43,22 @@ static bool print_number(const struct option_row *row, struct buf *out) {
     return ok && buf_printf(out, "%" PRId64 " to %" PRId64, row->min, row->max);
 }
 
+// In the largest unit that says it exactly.
+static bool print_length(int64_t ms, struct buf *out) {
+    static const struct {
+        int64_t ms;
+        const char *unit;
+    } units[] = {{86400000, "d"}, {3600000, "h"}, {60000, "m"}, {1000, "s"}, {1, "ms"}};
+    size_t i = 0;
+    while (ms % units[i].ms != 0 || (ms == 0 && units[i].ms > 1000)) {
+        i++;
+    }
+    return buf_printf(out, "%" PRId64 "%s", ms / units[i].ms, units[i].unit);
+}
+
 static bool print_duration(const struct option_row *row, struct buf *out) {
-    const char *longest = row->max >= YEAR_MS ? "365d" : "1h";
-    return buf_printf(out, "duration, %" PRId64 "s to %s", row->min / 1000, longest);
+    return buf_append_text(out, "duration, ") && print_length(row->min, out) &&
+           buf_append_text(out, " to ") && print_length(row->max, out);
 }
 
 static bool print_form(const struct option_row *row, struct buf *out) {

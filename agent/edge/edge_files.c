@@ -14,6 +14,7 @@
 #include "certmgr/x509_der.h"
 
 #define LIST_FILE_MAX PEM_INPUT_MAX
+#define CERTIFICATE_FILE_MAX 65536 // and of its key: APISIX takes no more either
 #define PASSPHRASE_MAX 4096
 
 static const struct trust_certificate *find_named(const struct config_trust_store *store,
@@ -103,7 +104,7 @@ static bool read_key(const struct edge_certificate_options *options, struct buf 
                      struct err *err) {
     struct buf text = {0};
     struct buf passphrase = {0};
-    bool ok = file_read(options->key_file, PEM_INPUT_MAX, &text, err);
+    bool ok = file_read(options->key_file, CERTIFICATE_FILE_MAX, &text, err);
     if (ok && options->key_passphrase != NULL) {
         ok = read_passphrase(options->key_passphrase, &passphrase, err) &&
              edge_chain_decrypt(buf_span(&text), buf_span(&passphrase), out, err);
@@ -138,7 +139,7 @@ bool edge_files_certificate(const struct edge_certificate_options *options,
     struct buf key_der = {0};
     out->name = options->name;
     out->path = options->cert_file;
-    bool ok = (file_read(options->cert_file, PEM_INPUT_MAX, &chain, err) &&
+    bool ok = (file_read(options->cert_file, CERTIFICATE_FILE_MAX, &chain, err) &&
                pem_parse_certificates(buf_span(&chain), options->cert_file, &chain_der, err)) ||
               err_wrap(err, "certFile");
     ok = ok && read_key(options, &key_der, err) &&

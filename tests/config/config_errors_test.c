@@ -145,6 +145,30 @@ static void test_endpoints(void **state) {
     EXPECT_ROWS(rows);
 }
 
+static void test_timeouts_of_a_port(void **state) {
+    (void)state;
+    static const struct row rows[] = {
+        {"inbound: {ports: [{port: 80, readTimeout: 1801s, sendTimeout: 999ms}]}\n",
+         "f:1:43: readTimeout: \"1801s\" is too long a duration\n"
+         "f:1:63: sendTimeout: \"999ms\" is too short a duration\n"},
+        {"inbound: {ports: [{port: 80, readTimeout: 999ms, sendTimeout: 1801s}]}\n",
+         "f:1:43: readTimeout: \"999ms\" is too short a duration\n"
+         "f:1:63: sendTimeout: \"1801s\" is too long a duration\n"},
+    };
+    EXPECT_ROWS(rows);
+    struct config *config = config_parse(
+        "f",
+        span_of_text(
+            "inbound: {ports: [{port: 80, readTimeout: 1s, sendTimeout: 1800s}, {port: 81}]}"),
+        NULL, NULL);
+    assert_non_null(config);
+    assert_int_equal(config->inbound.ports[0].edge.http.read_timeout_ms, 1000);
+    assert_int_equal(config->inbound.ports[0].edge.http.send_timeout_ms, 1800 * 1000);
+    assert_int_equal(config->inbound.ports[1].edge.http.read_timeout_ms, 300 * 1000);
+    assert_int_equal(config->inbound.ports[1].edge.http.send_timeout_ms, 60 * 1000);
+    config_unref(config);
+}
+
 static void test_audit(void **state) {
     (void)state;
     static const struct row rows[] = {
@@ -222,15 +246,11 @@ static void test_files_that_cannot_be_read(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_unknown_keys),
-        cmocka_unit_test(test_kinds),
-        cmocka_unit_test(test_values),
-        cmocka_unit_test(test_addresses),
-        cmocka_unit_test(test_endpoints),
-        cmocka_unit_test(test_audit),
-        cmocka_unit_test(test_all_mistakes_are_said),
-        cmocka_unit_test(test_too_long_lists),
-        cmocka_unit_test(test_files_that_cannot_be_read),
+        cmocka_unit_test(test_unknown_keys),   cmocka_unit_test(test_kinds),
+        cmocka_unit_test(test_values),         cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_endpoints),      cmocka_unit_test(test_timeouts_of_a_port),
+        cmocka_unit_test(test_audit),          cmocka_unit_test(test_all_mistakes_are_said),
+        cmocka_unit_test(test_too_long_lists), cmocka_unit_test(test_files_that_cannot_be_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

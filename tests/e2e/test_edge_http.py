@@ -399,6 +399,28 @@ def test_application_fails(loopback, pki, web, version):
     assert "pavise_http_requests_total 3" in metrics
 
 
+@BOTH
+def test_an_application_that_takes_nothing(loopback, pki, version):
+    """sendTimeout: a request that the application does not read is given up."""
+    body = loopback.write("body", "x" * 16_000_000)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        edge = Edge(loopback, pki, listener.getsockname()[1],
+                    {"protocol": "http", "certificates": [pem(pki, "server")],
+                     "clientAuth": "none", "sendTimeout": "1s"})
+        answers = []
+        client = threading.Thread(
+            target=lambda: answers.append(edge.curl(version, "--data-binary", f"@{body}")))
+        client.start()
+        application, _ = listener.accept()
+        with application:
+            client.join(settings.PATIENCE_S)
+    # curl 92: in HTTP/2 the stream is reset behind the answer, which curl then does not show.
+    assert answers and (answers[0][1] == "504" or (version == "--http2" and answers[0][0] == 92))
+    wait_until("the refusals say why",
+               lambda: "it took nothing for sendTimeout" in refusals(edge))
+    assert "status=504" in edge.agent.log()
+
+
 def test_application_with_tls(loopback, pki):
     """appTls: reencrypt, for requests."""
     from pavise_e2e.edge import server_context

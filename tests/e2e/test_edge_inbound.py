@@ -1,8 +1,10 @@
 """TLS that ends at the application's ports, with real clients: curl, openssl, redis-cli."""
 
+import os
 import resource
 import socket
 import ssl
+import subprocess
 import time
 
 import pytest
@@ -340,6 +342,75 @@ def test_cipher_lists(loopback, pki, web):
     assert edge.curl("--tls-max", "1.2")[:2] == (0, "200")
     assert edge.curl("--tls13-ciphers", "TLS_CHACHA20_POLY1305_SHA256")[:2] == (0, "200")
     assert edge.curl("--tls13-ciphers", "TLS_AES_128_GCM_SHA256")[0] in (35, 56)
+
+
+class Renegotiator:
+    """openssl s_client in TLS 1.2 that talks line by line and is told to renegotiate."""
+
+    def __init__(self, pki, port):
+        self._process = subprocess.Popen(
+            [settings.program("openssl"), "s_client", "-tls1_2", "-connect", f"127.0.0.1:{port}",
+             "-CAfile", pki.certificate("ca"), "-brief"], env=settings.environment(),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0)
+        self.output = b""
+
+    def say(self, line):
+        try:
+            self._process.stdin.write(line)
+        except BrokenPipeError:
+            pass  # it has ended, and what it printed says why
+
+    def hears(self, what):
+        """Whether it prints `what` before it ends."""
+        while what not in self.output:
+            data = os.read(self._process.stdout.fileno(), 4096)
+            if not data:
+                return False
+            self.output += data
+        return True
+
+    def end(self):
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._process.kill()
+        self._process.wait()
+
+
+def test_no_renegotiation(loopback, pki):
+    """A client that asks for it in the middle loses its connection; the same client with OpenSSL's
+    server, which was told to allow it, goes on."""
+    application = loopback.application(loopback.host, "127.0.0.1", 0, echo)
+    edge = Edge(loopback, pki, application.port, {"certificates": [pem(pki, "server")],
+                                                  "clientAuth": "none"})
+    allows = free_port()
+    loopback.start("s_server", [
+        settings.program("openssl"), "s_server", "-accept", allows, "-cert",
+        pki.certificate("server"), "-key", pki.key("server"), "-tls1_2", "-client_renegotiation",
+        "-rev"])
+    loopback.wait_port(loopback.host, "127.0.0.1", allows)
+    for port, answer, goes_on in ((allows, b"cba", True), (edge.port, b"abc", False)):
+        client = Renegotiator(pki, port)
+        try:
+            client.say(b"abc\n")
+            assert client.hears(answer + b"\n")
+            client.output = b""
+            client.say(b"R\n")
+            assert client.hears(b"RENEGOTIATING")
+            time.sleep(0.2)  # else OpenSSL reads both lines as one word
+            client.say(b"abc\n")
+            assert client.hears(answer + b"\n") == goes_on, client.output
+            assert goes_on or b"no renegotiation" in client.output.lower(), client.output
+        finally:
+            client.end()
+
+
+@pytest.mark.parametrize("cipher", ["AES128-GCM-SHA256", "AES256-SHA", "AES128-SHA256"])
+def test_forward_secrecy(loopback, pki, web, cipher):
+    """No key exchange by RSA, which this certificate could do; its ECDHE sibling is served."""
+    edge = Edge(loopback, pki, web.port, {"certificates": [pem(pki, "rsa")], "clientAuth": "none"})
+    tls = ("-tls1_2", "-servername", "www.x", "-cipher")
+    assert edge.presented(*tls, f"{cipher}:@SECLEVEL=0") is None
+    assert edge.presented(*tls, "ECDHE-RSA-AES128-GCM-SHA256") is not None
 
 
 def test_encrypted_key(loopback, pki, web):

@@ -4,7 +4,7 @@ import time
 
 from pavise_e2e import settings
 from pavise_e2e.applications import assert_cut, echo, echo_once, exchange, outcome
-from pavise_e2e.lab import ENTRIES
+from pavise_e2e.lab import ENTRIES, spiffe_id
 from pavise_e2e.waiting import wait_until
 
 REFUSED = ("refused", "reset", "closed")
@@ -33,6 +33,57 @@ def test_rotation_under_load(lab):
     identity = web.status.json("/identity")
     assert identity["rotations"] >= LEAST_SERIALS - 1 and identity["counts"]["refused"] == 0
     assert web.status.reasons() == [] and server.status.reasons() == []
+
+
+def tunnel_of(agent, port):
+    """The tunnel of the one open connection to `port`."""
+    row, = (row for row in agent.status.rows("/connections")
+            if row["direction"] == "outbound" and row["destination"].endswith(f":{port}"))
+    return next(t for t in agent.status.rows("/tunnels") if t["id"] == row["tunnelId"])
+
+
+def test_no_connection_rides_another_ones_tunnel(lab):
+    """Tunnels are shared by what they were made with: the acceptable peers, and the own identity.
+    After a rotation new connections go by a new one, while the old one serves what is on it."""
+    rules = [{"match": {"ports": [port]}, "tls": "mesh", "peers": peers}
+             for port, peers in ((9000, [spiffe_id("server")]), (9001, [spiffe_id("server")]),
+                                 (9002, [spiffe_id("server"), spiffe_id("web")]))]
+    web, _ = lab.pair(web={"workers": 1, "outbound": {"destinations": rules}},
+                      authority=["--ttl", "1h", "--rotate-every", "4s"])
+
+    def hold(port):
+        connection = lab.connect(lab.web, lab.server.v4, port)
+        assert exchange(connection, b"hello") == b"hello"
+        return connection
+
+    def three_in_one_generation():
+        """Their tunnels, unless a rotation came between."""
+        connections = [hold(port) for port in (9000, 9001, 9002)]
+        tunnels = [tunnel_of(web, port) for port in (9000, 9001, 9002)]
+        if len({tunnel["ownSerial"] for tunnel in tunnels}) == 1:
+            return connections, tunnels
+        for connection in connections:
+            connection.close()
+        wait_until("they are gone", lambda: not [
+            row for row in web.status.rows("/connections") if row["direction"] == "outbound"])
+        return None
+
+    for port in (9000, 9001, 9002):
+        lab.application(lab.server, lab.server.v4, port, echo)
+    connections, tunnels = wait_until("three connections", three_in_one_generation)
+    assert tunnels[0]["id"] == tunnels[1]["id"] != tunnels[2]["id"]
+
+    before = tunnels[0]["ownSerial"]
+    connections.pop(1).close()
+    wait_until("it is gone", lambda: len(web.status.rows("/connections")) == 2)
+    wait_until("web has another certificate", lambda: web.status.serial() != before)
+    connections.append(hold(9001))
+    after = tunnel_of(web, 9001)
+    assert after["id"] not in {tunnel["id"] for tunnel in tunnels}
+    assert after["ownSerial"] != before
+    assert tunnel_of(web, 9000)["ownSerial"] == before
+    for connection in connections:
+        assert exchange(connection, b"still open") == b"still open"
 
 
 def serials_used(agent):
