@@ -18,7 +18,7 @@
 #define TEXT_MAX 4096
 #define PROCESSES_MAX 65536
 // An application that does next to nothing is not to be missed; afterwards there is time.
-#define LOOK_FIRST_MS 50
+#define LOOK_FIRST_MS 25
 #define LOOK_EVERY_MS 250
 
 // Of those that a service manager or a terminal sends to every process of the agent.
@@ -87,12 +87,10 @@ static bool runs(const struct app_watch *watch) {
 }
 
 enum app_watch_state app_watch_look(struct app_watch *watch) {
-    if (runs(watch)) {
-        watch->was_seen = true;
-        watch->misses = 0;
-    } else if (watch->was_seen) {
-        watch->misses++;
-    }
+    bool found = runs(watch);
+    watch->hits = found ? watch->hits + 1 : 0;
+    watch->was_seen = watch->was_seen || watch->hits >= APP_WATCH_HITS;
+    watch->misses = found ? 0 : watch->misses + 1;
     if (!watch->was_seen) {
         return APP_WATCH_NOT_YET;
     }

@@ -12,6 +12,9 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+// Looks in a row with a process of it, before it is believed: what a container runtime executes in
+// the agent's container is for a moment in the namespace already, and in the runtime's group still.
+#define APP_WATCH_HITS 2
 // In a row without any process of it: one container may end just before another one starts.
 #define APP_WATCH_MISSES 8
 
@@ -25,7 +28,7 @@ struct app_watch {
     const char *proc; // "/proc"
     uid_t own_uid;
     bool was_seen;
-    unsigned misses;
+    unsigned hits, misses;
 };
 
 enum app_watch_state app_watch_look(struct app_watch *watch);

@@ -72,7 +72,7 @@ static void test_an_application_comes_and_goes(void **state) {
     struct app_watch watch = watch_of(getuid() + 1);
     assert_int_equal(look(&watch, 10 * APP_WATCH_MISSES), APP_WATCH_NOT_YET);
     add("23", "23 (a) b) S", OTHERS_GROUP);
-    assert_int_equal(look(&watch, 1), APP_WATCH_RUNS);
+    assert_int_equal(look(&watch, APP_WATCH_HITS), APP_WATCH_RUNS);
     take_away("23");
     assert_int_equal(look(&watch, APP_WATCH_MISSES - 1), APP_WATCH_RUNS);
     add("24", "24 (b) R", OTHERS_GROUP); // the next container
@@ -86,15 +86,26 @@ static void test_who_is_not_the_application(void **state) {
     (void)state;
     struct app_watch own = watch_of(getuid());
     add("23", "23 (pavise) S", OTHERS_GROUP);
-    assert_int_equal(look(&own, 1), APP_WATCH_NOT_YET); // the agent's uid
+    assert_int_equal(look(&own, APP_WATCH_HITS), APP_WATCH_NOT_YET); // the agent's uid
     take_away("23");
     struct app_watch watch = watch_of(getuid() + 1);
     add("24", "24 (runc:[2:INIT]) S", OWN_GROUP); // executed in the agent's container
     add("25", "25 (sh) Z", OTHERS_GROUP);
     add("26", "26 (odd", OTHERS_GROUP);
-    assert_int_equal(look(&watch, 1), APP_WATCH_NOT_YET);
+    assert_int_equal(look(&watch, APP_WATCH_HITS), APP_WATCH_NOT_YET);
     put("25", "stat", "25 (sh) S");
-    assert_int_equal(look(&watch, 1), APP_WATCH_RUNS);
+    assert_int_equal(look(&watch, APP_WATCH_HITS), APP_WATCH_RUNS);
+}
+
+// The hook that waits for the agent is executed before there is an application: it must not look
+// like one that has come and gone.
+static void test_a_moment_in_another_group(void **state) {
+    (void)state;
+    struct app_watch watch = watch_of(getuid() + 1);
+    add("24", "24 (runc:[2:INIT]) S", "0::/../../../system.slice/containerd.service\n");
+    assert_int_equal(look(&watch, 1), APP_WATCH_NOT_YET);
+    put("24", "cgroup", OWN_GROUP);
+    assert_int_equal(look(&watch, 10 * APP_WATCH_MISSES), APP_WATCH_NOT_YET);
 }
 
 // Without control groups of their own containers are told apart by uid alone.
@@ -103,7 +114,7 @@ static void test_all_in_one_group(void **state) {
     struct app_watch watch = watch_of(getuid() + 1);
     put("1", "cgroup", OWN_GROUP);
     add("23", "23 (app) S", OWN_GROUP);
-    assert_int_equal(look(&watch, 1), APP_WATCH_RUNS);
+    assert_int_equal(look(&watch, APP_WATCH_HITS), APP_WATCH_RUNS);
 }
 
 // What cannot be looked at has not ended.
@@ -141,6 +152,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_an_application_comes_and_goes, begin),
         cmocka_unit_test_setup(test_who_is_not_the_application, begin),
+        cmocka_unit_test_setup(test_a_moment_in_another_group, begin),
         cmocka_unit_test_setup(test_all_in_one_group, begin),
         cmocka_unit_test_setup(test_nothing_to_be_seen, begin),
         cmocka_unit_test_setup(test_the_process_says_it, begin),
