@@ -116,12 +116,13 @@ static int64_t most(int64_t a, int64_t b) {
 // At half of the response's time, so that there is the other half for a responder that is down.
 static int64_t wait_after_success(const struct stapling_options *options,
                                   const struct staple_entry *entry, int64_t now) {
-    int64_t wait = options->query_interval_ms / 1000;
+    int64_t query = options->query_interval_ms / 1000;
+    int64_t wait = query;
     if (entry->next_update != INT64_MAX) {
         int64_t half = entry->this_update + (entry->next_update - entry->this_update) / 2;
         wait = least(wait, half - now);
     }
-    return most(wait, options->recovery_interval_ms / 1000);
+    return most(wait, least(options->recovery_interval_ms / 1000, query));
 }
 
 static int64_t wait_after_failure(const struct stapling_options *options,

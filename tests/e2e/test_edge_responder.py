@@ -170,6 +170,23 @@ def test_the_last_good_one_lasts(loopback, pki, web, openssl):
     assert stapled(edge) == "good"
 
 
+def test_without_next_update(loopback, pki, web, openssl):
+    """A response that says no end lasts for two `queryInterval`, and is asked for in each."""
+    openssl(days=None)
+    edge = Scene(loopback, pki, web)
+    edge.wait("staple_received")
+    assert stapled(edge) == "good"
+    edge.clock.set_offset(HOUR)
+    wait_until("it is asked again", lambda: edge.asked("good") == 2)
+    openssl.stop()
+    edge.clock.set_offset(2 * HOUR + 60)
+    edge.wait("staple_query_failed")
+    assert stapled(edge) == "good"
+    edge.clock.set_offset(3 * HOUR + 60)
+    edge.wait("staple_expired")
+    assert stapled(edge) is None and edge.serves()
+
+
 def test_the_request(loopback, pki, web, responses, raw, tmp_path):
     """POST with openssl's own bytes, to the configured URL."""
     responses.answer("www")

@@ -185,6 +185,18 @@ static void test_when_it_is_asked(void **state) {
     assert_true(staple_table_is_due(&w->table->entries[0], NOW - 1)); // the clock went back
 }
 
+// Intervals that are the wrong way round: nothing waits longer than queryInterval.
+static void test_a_long_recovery(void **state) {
+    struct world *w = *state;
+    OWNED(edge_set_unref)
+    struct edge_set *set = load(w, ON ", queryInterval: 60s, recoveryInterval: 24h");
+    OWNED(staple_table_unref) struct staple_table *table = staple_table_new(set, NULL);
+    answer(table, OCSP_GOOD, NOW, NOW + DAY, NOW);
+    expect_due(table, NOW + 60);
+    lose(table, NOW);
+    expect_due(table, NOW + 60);
+}
+
 static void test_after_failures(void **state) {
     struct world *w = *state;
     static const int64_t WAITS[] = {60, 120, 240, 480, 960, HOUR, HOUR};
@@ -250,10 +262,9 @@ static void test_what_is_shown(void **state) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(test_until_its_end),    TEST(test_without_an_end),
-        TEST(test_revoked),          TEST(test_what_is_not_taken),
-        TEST(test_when_it_is_asked), TEST(test_after_failures),
-        TEST(test_jitter),           TEST(test_reload),
+        TEST(test_until_its_end),     TEST(test_without_an_end),   TEST(test_revoked),
+        TEST(test_what_is_not_taken), TEST(test_when_it_is_asked), TEST(test_after_failures),
+        TEST(test_a_long_recovery),   TEST(test_jitter),           TEST(test_reload),
         TEST(test_what_is_shown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -62,7 +62,8 @@ class OpensslResponder:
         index.write_text(f"{status}\t450101000000Z\t{revoked}\t{pki.serial(about):X}\tunknown\t"
                          f"/CN={about}\n", encoding="ascii")
         argv = ["openssl", "ocsp", "-index", index, "-port", port, "-CA", pki.certificate("ca"),
-                "-rsigner", pki.certificate(signer), "-rkey", pki.key(signer), "-ndays", days]
+                "-rsigner", pki.certificate(signer), "-rkey", pki.key(signer),
+                *(["-ndays", days] if days else [])]
         log = directory / "responder.log"
         with log.open("wb") as output:
             self._process = subprocess.Popen(  # pylint: disable=consider-using-with
