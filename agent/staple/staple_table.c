@@ -35,6 +35,12 @@ static void copy_entry(struct staple_entry *to, const struct staple_entry *from)
     }
 }
 
+// The interval may be a shorter one now.
+static int64_t due_after_reload(const struct staple_entry *known, const struct edge_asked *asked) {
+    int64_t latest = known->asked_s + asked->options->query_interval_ms / 1000;
+    return known->num_fails > 0 ? 0 : latest < known->due_s ? latest : known->due_s;
+}
+
 static void copy_counts(struct staple_table *to, const struct staple_table *from) {
     memcpy(to->num_answers, from->num_answers, sizeof(to->num_answers));
     to->num_failed = from->num_failed;
@@ -62,7 +68,7 @@ struct staple_table *staple_table_new(struct edge_set *edges, const struct stapl
         const struct staple_entry *known = find_before(before, &edges->asked.items[i]);
         if (known != NULL) {
             copy_entry(&table->entries[i], known);
-            table->entries[i].due_s = known->num_fails > 0 ? 0 : known->due_s;
+            table->entries[i].due_s = due_after_reload(known, &edges->asked.items[i]);
         }
     }
     if (table != NULL && before != NULL) {

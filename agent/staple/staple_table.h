@@ -41,7 +41,7 @@ struct staple_table {
 };
 
 // What `before` (may be NULL) knows of the same certificates is kept; those that failed are due
-// now. NULL when memory is short.
+// now, the others after their new `queryInterval` at the latest. NULL when memory is short.
 struct staple_table *staple_table_new(struct edge_set *edges,
                                       const struct staple_table *before) MUST_USE;
 struct staple_table *

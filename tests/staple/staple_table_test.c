@@ -233,6 +233,10 @@ static void test_reload(void **state) {
     OWNED(staple_table_unref) struct staple_table *again = staple_table_new(same, kept);
     assert_true(stapled(again, NOW) && staple_table_is_due(&again->entries[0], NOW));
     assert_int_equal(again->num_answers[OCSP_GOOD], 1);
+    OWNED(edge_set_unref) struct edge_set *often = load(w, ON ", queryInterval: 5m");
+    OWNED(staple_table_unref) struct staple_table *soon = staple_table_new(often, w->table);
+    assert_true(stapled(soon, NOW));
+    expect_due(soon, NOW + 300); // not after the hour that was to be waited before
     OWNED(edge_set_unref) struct edge_set *none = load(w, "");
     OWNED(staple_table_unref) struct staple_table *empty = staple_table_new(none, kept);
     assert_int_equal(empty->num, 0);
