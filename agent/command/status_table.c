@@ -97,6 +97,8 @@ static void format_cell(const json_t *value, enum kind kind, int64_t now_ms, cha
         (void)snprintf(out, CELL_MAX, "%s", human_bytes(bytes, shown));
     } else if (json_is_integer(value)) {
         (void)snprintf(out, CELL_MAX, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+    } else if (kind == KIND_STATUS) {
+        (void)snprintf(out, CELL_MAX, "%s", text_of(value, "status"));
     } else if (json_is_array(value)) {
         format_list(value, out);
     } else if (json_is_boolean(value)) {

@@ -7,11 +7,12 @@
 #include "agent/command/text_table.h"
 
 enum kind {
-    KIND_TEXT,  // as it is
-    KIND_LEFT,  // a time in the future: how long until then
-    KIND_WHEN,  // a time: "12s ago", "in 52m"
-    KIND_BYTES, // a size
-    KIND_YES,   // a boolean
+    KIND_TEXT,   // as it is
+    KIND_LEFT,   // a time in the future: how long until then
+    KIND_WHEN,   // a time: "12s ago", "in 52m"
+    KIND_BYTES,  // a size
+    KIND_YES,    // a boolean
+    KIND_STATUS, // an object: its "status"
 };
 
 struct column {

@@ -89,12 +89,15 @@ static void test_identity_in_full(void **state UNUSED) {
           "a             2             2h 0m\n");
 }
 
-static void test_expired(void **state UNUSED) {
+static void test_certificates(void **state UNUSED) {
     check("certs",
           "{\"certificates\": [{\"kind\": \"identity\", \"name\": \"n\", \"state\": \"expired\","
-          "\"serial\": \"1\", \"notAfter\": \"2027-01-15T07:57:00Z\"}]}",
-          "KIND      NAME  STATE    SERIAL  TIME LEFT\n"
-          "identity  n     expired  1       expired 3m ago\n");
+          "\"serial\": \"1\", \"notAfter\": \"2027-01-15T07:57:00Z\"},"
+          "{\"kind\": \"configured\", \"name\": \"m\", \"state\": \"valid\","
+          "\"notAfter\": \"2027-01-15T08:57:00Z\", \"staple\": {\"status\": \"good\"}}]}",
+          "KIND        NAME  STATE    SERIAL  TIME LEFT       STAPLE\n"
+          "identity    n     expired  1       expired 3m ago  -\n"
+          "configured  m     valid    -       57m             good\n");
 }
 
 static void test_lists(void **state UNUSED) {
@@ -159,9 +162,9 @@ static void test_overview(void **state UNUSED) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_identity), cmocka_unit_test(test_identity_in_full),
-        cmocka_unit_test(test_expired),  cmocka_unit_test(test_lists),
-        cmocka_unit_test(test_not_ours), cmocka_unit_test(test_overview),
+        cmocka_unit_test(test_identity),     cmocka_unit_test(test_identity_in_full),
+        cmocka_unit_test(test_certificates), cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_not_ours),     cmocka_unit_test(test_overview),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
