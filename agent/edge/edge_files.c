@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "agent/tls/edge_chain.h"
 #include "base/buf.h"
@@ -197,6 +198,11 @@ bool edge_files_staple(const struct stapling_options *options, struct edge_certi
         *withheld = "the response begins in the future and is not sent before";
     }
     return true;
+}
+
+bool edge_files_is_open(const char *path) {
+    struct stat st;
+    return stat(path, &st) == 0 && (st.st_mode & S_IROTH) != 0;
 }
 
 bool edge_files_alpn(struct buf *out, const struct string_list *names) {

@@ -27,6 +27,9 @@ bool edge_files_check_expiry(const struct edge_certificate *cert,
 bool edge_files_staple(const struct stapling_options *options, struct edge_certificate *out,
                        const char **withheld, struct err *err) MUST_USE;
 
+// Others than its owner and group may read the file.
+bool edge_files_is_open(const char *path);
+
 // Appends the protocols' names in the wire's form. False when memory is short.
 bool edge_files_alpn(struct buf *out, const struct string_list *names) MUST_USE;
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/edge/edge_files.h"
+#include "agent/tls/edge_fitness.h"
 #include "base/clock.h"
 
 // One port that is being loaded.
@@ -166,6 +167,22 @@ static bool answers_http(const struct loading *loading,
     return port->is_http && (skips || says);
 }
 
+// What is likely not meant, and is served all the same (RE26).
+static void judge_fitness(struct loading *loading, const struct edge_certificate *cert) {
+    struct buf *warnings = loading->load->warnings;
+    struct edge_fitness fitness;
+    if (warnings == NULL) {
+        return;
+    }
+    edge_fitness_judge(cert, &fitness);
+    for (size_t i = 0; i < fitness.num; i++) {
+        say(loading, warnings, "certFile", fitness.said[i]);
+    }
+    if (edge_files_is_open(loading->certificate->key_file)) {
+        say(loading, warnings, "keyFile", "everybody on this host can read it");
+    }
+}
+
 static void load_certificate(struct loading *loading, struct edge_certificate *out) {
     const struct edge_certificate_options *options = loading->certificate;
     const struct edge_certificate *before = find_before(loading, options->name);
@@ -175,6 +192,7 @@ static void load_certificate(struct loading *loading, struct edge_certificate *o
         return;
     }
     judge_own_expiry(loading, out, before);
+    judge_fitness(loading, out);
     load_staple(loading, out);
     out->own_clients = load_list(loading, "clientCerts", &options->client_certs,
                                  before == NULL ? NULL : before->own_clients);

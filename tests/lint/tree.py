@@ -14,6 +14,8 @@ TESTED_ELSEWHERE = [
     # The parts of one rewriting; the golden files show every one of them.
     (r"agent/inject/(agent_config|injected|mark|original|plan|probes|removal|workload)\.c",
      "tests/inject/inject_test.c"),
+    # Certificates of every kind, as openssl makes them.
+    (r"agent/tls/edge_fitness\.c", "tests/e2e/test_edge_check.py"),
     (r"agent/command/inject\.c", "tests/e2e/test_inject.py"),
     (r"agent/command/injector\.c|agent/injector/injector_(server|tls)\.c",
      "tests/e2e/test_injector.py"),
