@@ -4,9 +4,10 @@
   side_by_side.py OUT NAME TESTS PROGRAM [NAME TESTS PROGRAM]...
 
 As root. Each round is the tests of a folder on a program; OUT/NAME gets its counts as tally.py
-writes them. Each file is a pytest of its own, in a network and with a /run/netns of its own:
-neither ports nor names can meet. Most tests wait most of the time, so two files share a processor.
-Those marked `alone` count what the program does, and come last, one at a time.
+writes them. Each file is a pytest of its own, with a network, a /run/netns and a temporary
+directory of its own: neither ports nor names can meet. Most tests wait most of the time, so two
+files share a processor. Those marked `alone` count what the program does, and come last, one at a
+time.
 """
 
 import os
@@ -14,6 +15,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import tally
@@ -34,13 +36,17 @@ class Part:
         self._name, self._environment, self._path, self._mark = out.name, environment, path, mark
         self.xml = out.with_name(f"{out.name}.{path.stem}.{mark.replace(' ', '-')}.xml")
         self._log = self.xml.with_suffix(".log")
+        # pytest's usual one is shared, and each start takes back what a test opened to others. A
+        # name with a dot, as all that are no counts; short, for the paths of sockets.
+        self._temporary = tempfile.mkdtemp(dir=out.parent, suffix=".tmp")
 
     def start(self):
         """The pid."""
         self._begin = time.monotonic()
         with open(self._log, "wb") as log:
             return subprocess.Popen(
-                [*APART, "-m", self._mark, f"--junitxml={self.xml}", self._path],
+                [*APART, "-m", self._mark, f"--junitxml={self.xml}",
+                 f"--basetemp={self._temporary}", self._path],
                 env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log).pid
 
     def report(self, status):

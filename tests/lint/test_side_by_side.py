@@ -16,12 +16,12 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root for networ
 # Each wants the same port and namespace, and meets the other within a minute.
 MEETS = """
 import os, pathlib, socket, time
-def test_{own}():
+def test_{own}(tmp_path):
     listening = socket.create_server(("127.0.0.1", 4000))
     here = pathlib.Path(__file__).parent
     (here / "{own}.up").touch()
     open("/run/netns/side-by-side", "x").close()
-    assert os.environ["PAVISE"] == "/bin/true"
+    assert os.environ["PAVISE"] == "/bin/true" and here.parent in tmp_path.parents
     for _ in range(600):
         if (here / "{other}.up").exists():
             return
