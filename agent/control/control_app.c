@@ -34,7 +34,7 @@ static void on_watcher(struct ev_loop *loop UNUSED, ev_io *io, int events UNUSED
         log_msg(LOG_WARN, "application_watch",
                 "the process that looks at the application is gone; this one does not leave by "
                 "itself any more");
-    } else if (app->control->accepts_nothing == NULL) { // else the predecessor drains, too
+    } else { // also while a predecessor is waited for: it drains as well
         log_msg(LOG_INFO, "application_ended",
                 "the application's last process has ended, so the sidecar leaves");
         control_quit(app->control);

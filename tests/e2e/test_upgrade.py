@@ -15,6 +15,7 @@ from pavise_e2e import settings
 from pavise_e2e.applications import echo, exchange
 from pavise_e2e.faketime import Clock
 from pavise_e2e.lab import UIDS
+from pavise_e2e.pod import only_child, process_namespace
 from pavise_e2e.storm import Storm
 from pavise_e2e.waiting import wait_until
 
@@ -274,6 +275,29 @@ def test_a_predecessor_sends_a_silent_successor_away(both):
     assert old.status.is_ready()
     both.echo()
     old.kill()  # gRPC's waits at its end are the kernel's, which has another time
+
+
+def test_the_application_ends_before_the_successor_is_ready(both):
+    """Of drain.withApplication: nobody is left to wait for, in either process."""
+    lab = both.lab
+    enter = ["nsenter", f"--pid={process_namespace(lab)}", "unshare", "--mount", "sh", "-c",
+             "mount -t proc proc /proc && exec \"$@\"", "sh"]
+    app = lab.start("app", [*enter, "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+                            "sleep", "infinity"])
+    config = {**both.config, "drain": {"withApplication": True}}
+    old = lab.run_agent("agent", config, host=lab.host, wrap=enter)
+    authority = next(p for p in lab.processes if p.name == "authority")
+    authority.signal(signal.SIGSTOP)
+    new = lab.start("successor", [*enter, lab.pavise, "agent", "--config", old.config_path,
+                                  "--take-over"])
+    new.wait_for_log("event=identity_source state=connecting")  # it has long seen the application
+    assert old.is_running() and "application_ended" not in old.log()
+    os.kill(int(only_child(app.pid)), signal.SIGKILL)  # nsenter is its parent
+    app.wait()
+    assert old.wait() == 0
+    authority.signal(signal.SIGCONT)
+    assert new.wait() == 0
+    assert "event=application_ended" in old.log() and "event=application_ended" in new.log()
 
 
 FETCH, LISTENER, READY, BUSY = 1, 3, 4, 7

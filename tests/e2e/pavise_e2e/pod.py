@@ -35,6 +35,13 @@ def only_child(pid):
     return next(iter(children.read_text().split()), None) if pid else None
 
 
+def process_namespace(lab):
+    """A process namespace for several, in which something like the pause container is 1."""
+    pause = lab.start("pause", ["sh", "-c", PAUSE])
+    wait_until("there is a process 1", lambda: only_child(only_child(pause.pid)))
+    return f"/proc/{only_child(only_child(pause.pid))}/ns/pid"
+
+
 def injected(manifest, **options):
     """The pod that `pavise inject` makes of a manifest."""
     words = [word for key, value in options.items()
@@ -57,18 +64,13 @@ class Pod:
         is_v6 = manifest["metadata"]["annotations"].get("pavise/ip-family") == "ipv6"
         self._address = host.v6 if is_v6 else host.v4  # the pod's first one
         self._processes, self._containers = {}, {}
-        self._shared = self._share_processes() if self._spec("shareProcessNamespace") else None
+        shares = self._spec("shareProcessNamespace")
+        self._shared = process_namespace(lab) if shares else None
         lab.path("volumes").mkdir(exist_ok=True)
         self._volumes = {one["name"]: self._volume(one) for one in self._spec("volumes")}
 
     def _spec(self, key):
         return self.pod["spec"].get(key, [])
-
-    def _share_processes(self):
-        """The process namespace of the pod, in which something like the pause container is 1."""
-        pause = self._lab.start("pause", ["sh", "-c", PAUSE])
-        wait_until("there is a process 1", lambda: only_child(only_child(pause.pid)))
-        return f"/proc/{only_child(only_child(pause.pid))}/ns/pid"
 
     # --- volumes
 
