@@ -165,6 +165,13 @@ static bool check_ending(const struct planner *planner) {
                        "sidecar: container needs shareProcessNamespace: true in a "
                        "pod that ends, by which the agent sees the application end");
     }
+    if (planner->shares_processes && says(planner->spec, "hostPID", "true")) {
+        return ERR_SET(planner->err, ERR_INPUT,
+                       SETTINGS_PREFIX
+                       "sidecar: container does not go with hostPID: true in a pod that ends: "
+                       "among all of the node's processes the agent cannot see the application "
+                       "end; leave hostPID out");
+    }
     return true;
 }
 

@@ -136,6 +136,9 @@ static void test_refusals(void **state) {
                        "  restartPolicy: Never\n  shareProcessNamespace: false\n"
                        "  containers: [{name: a}]\n",
                    "needs shareProcessNamespace: true");
+    expect_refusal(POD "  annotations: {pavise/sidecar: container}\nspec:\n"
+                       "  restartPolicy: Never\n  hostPID: true\n  containers: [{name: a}]\n",
+                   "does not go with hostPID: true");
     expect_refusal(POD "spec:\n  containers:\n  - name: a\n    livenessProbe:\n"
                        "      httpGet: {port: web}\n",
                    "the container has no port \"web\" for its livenessProbe");
