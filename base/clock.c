@@ -1,5 +1,6 @@
 #include "base/clock.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -56,11 +57,12 @@ void clock_format(int64_t wall_ms, bool with_ms, char out[CLOCK_TEXT_MAX]) {
     }
 }
 
+static const struct {
+    const char *name;
+    int64_t ms;
+} units[] = {{"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}};
+
 static int64_t unit_ms(struct span unit) {
-    static const struct {
-        const char *name;
-        int64_t ms;
-    } units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
         if (span_equal_text(unit, units[i].name)) {
             return units[i].ms;
@@ -88,4 +90,12 @@ bool clock_duration_parse(struct span text, int64_t *out_ms) {
     }
     *out_ms = number * unit;
     return true;
+}
+
+void clock_duration_format(int64_t ms, char out[CLOCK_DURATION_MAX]) {
+    size_t i = 0;
+    while (ms % units[i].ms != 0 || (ms == 0 && units[i].ms > 1000)) {
+        i++;
+    }
+    snprintf(out, CLOCK_DURATION_MAX, "%" PRId64 "%s", ms / units[i].ms, units[i].name);
 }

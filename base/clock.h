@@ -21,5 +21,8 @@ void clock_format(int64_t wall_ms, bool with_ms, char out[CLOCK_TEXT_MAX]);
 // "500ms", "25s", "5m", "24h", "7d": a whole number and one unit. False when it is anything else,
 // or over 10 years.
 bool clock_duration_parse(struct span text, int64_t *out_ms);
+// The same back, in the largest unit that says it exactly. `ms` >= 0.
+#define CLOCK_DURATION_MAX 32
+void clock_duration_format(int64_t ms, char out[CLOCK_DURATION_MAX]);
 
 #endif

@@ -1,6 +1,5 @@
 // The effective configuration in the shape of the YAML, by the table of options. One of jansson's
 // doors. Nothing in a configuration is secret, so nothing is left out.
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,8 +10,7 @@
 #include "agent/config/values.h"
 #include "base/buf.h"
 #include "base/check.h"
-
-#define DURATION_TEXT_MAX 32
+#include "base/clock.h"
 
 // Puts `value` (taken, NULL when memory was short) under `key`.
 static bool put(json_t *object, const char *key, json_t *value) {
@@ -37,18 +35,10 @@ static json_t *render_number(const struct option_row *row, const void *field) {
 }
 
 static json_t *render_duration(const void *field) {
-    static const struct {
-        int64_t ms;
-        const char *unit;
-    } units[] = {{3600000, "h"}, {60000, "m"}, {1000, "s"}, {1, "ms"}};
+    char text[CLOCK_DURATION_MAX];
     int64_t value;
     memcpy(&value, field, sizeof value);
-    size_t i = 0;
-    while (value % units[i].ms != 0 || (value == 0 && units[i].ms > 1000)) {
-        i++;
-    }
-    char text[DURATION_TEXT_MAX];
-    snprintf(text, sizeof text, "%" PRId64 "%s", value / units[i].ms, units[i].unit);
+    clock_duration_format(value, text);
     return json_string(text);
 }
 

@@ -5,6 +5,7 @@
 #include "agent/config/config.h"
 #include "agent/config/options.h"
 #include "base/buf.h"
+#include "base/clock.h"
 
 #define PATH_MAX_LEN 128
 
@@ -43,22 +44,12 @@ static bool print_number(const struct option_row *row, struct buf *out) {
     return ok && buf_printf(out, "%" PRId64 " to %" PRId64, row->min, row->max);
 }
 
-// In the largest unit that says it exactly.
-static bool print_length(int64_t ms, struct buf *out) {
-    static const struct {
-        int64_t ms;
-        const char *unit;
-    } units[] = {{86400000, "d"}, {3600000, "h"}, {60000, "m"}, {1000, "s"}, {1, "ms"}};
-    size_t i = 0;
-    while (ms % units[i].ms != 0 || (ms == 0 && units[i].ms > 1000)) {
-        i++;
-    }
-    return buf_printf(out, "%" PRId64 "%s", ms / units[i].ms, units[i].unit);
-}
-
 static bool print_duration(const struct option_row *row, struct buf *out) {
-    return buf_append_text(out, "duration, ") && print_length(row->min, out) &&
-           buf_append_text(out, " to ") && print_length(row->max, out);
+    char least[CLOCK_DURATION_MAX];
+    char most[CLOCK_DURATION_MAX];
+    clock_duration_format(row->min, least);
+    clock_duration_format(row->max, most);
+    return buf_printf(out, "duration, %s to %s", least, most);
 }
 
 static bool print_form(const struct option_row *row, struct buf *out) {

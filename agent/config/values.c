@@ -208,11 +208,14 @@ static bool read_duration(const struct reading *reading, void *field) {
     if (!clock_duration_parse(text_of(reading), &value)) {
         return refuse_text(reading, "is not a duration like 500ms, 25s, 5m, 24h or 7d");
     }
-    if (value < reading->row->min) {
-        return refuse_text(reading, "is too short a duration");
-    }
-    if (value > reading->row->max) {
-        return refuse_text(reading, "is too long a duration");
+    bool is_short = value < reading->row->min;
+    if (is_short || value > reading->row->max) {
+        char limit[CLOCK_DURATION_MAX];
+        char sentence[96];
+        clock_duration_format(is_short ? reading->row->min : reading->row->max, limit);
+        snprintf(sentence, sizeof(sentence), "is too %s a duration, %s is the %s",
+                 is_short ? "short" : "long", limit, is_short ? "least" : "most");
+        return refuse_text(reading, sentence);
     }
     memcpy(field, &value, sizeof value);
     return true;

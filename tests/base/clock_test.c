@@ -60,6 +60,22 @@ static void test_durations(void **state) {
     }
 }
 
+static void test_durations_are_written_as_they_are_read(void **state) {
+    (void)state;
+    static const char *const rows[] = {"0s",  "1ms", "999ms", "1s",  "61s",
+                                       "90m", "23h", "1d",    "365d"};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char text[CLOCK_DURATION_MAX];
+        int64_t ms = -1;
+        assert_true(clock_duration_parse(span_of_text(rows[i]), &ms));
+        clock_duration_format(ms, text);
+        assert_string_equal(text, rows[i]);
+    }
+    char text[CLOCK_DURATION_MAX];
+    clock_duration_format(7200000, text);
+    assert_string_equal(text, "2h");
+}
+
 static void test_bad_durations_leave_the_output(void **state) {
     (void)state;
     const char *const rows[] = {
@@ -98,6 +114,7 @@ int main(void) {
         cmocka_unit_test(test_clocks_agree_with_themselves),
         cmocka_unit_test(test_format),
         cmocka_unit_test(test_durations),
+        cmocka_unit_test(test_durations_are_written_as_they_are_read),
         cmocka_unit_test(test_bad_durations_leave_the_output),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -90,9 +90,10 @@ static void test_values(void **state) {
          "f:1:18: uid: \"99999999999999999999999\" is not a number from 0 to 4294967294\n"},
         {"drain: {deadline: 25}\n",
          "f:1:19: deadline: \"25\" is not a duration like 500ms, 25s, 5m, 24h or 7d\n"},
-        {"drain: {deadline: 61m}\n", "f:1:19: deadline: \"61m\" is too long a duration\n"},
+        {"drain: {deadline: 61m}\n",
+         "f:1:19: deadline: \"61m\" is too long a duration, 1h is the most\n"},
         {"outbound: {mesh: {pinFor: 999ms}}\n",
-         "f:1:27: pinFor: \"999ms\" is too short a duration\n"},
+         "f:1:27: pinFor: \"999ms\" is too short a duration, 1s is the least\n"},
         {"intercept: {excludeInterfaces: ['a;b']}\n",
          "f:1:33: excludeInterfaces: \"a;b\": it is not the name of a network interface "
          "(1-15 of A-Z a-z 0-9 . _ -)\n"},
@@ -149,11 +150,11 @@ static void test_timeouts_of_a_port(void **state) {
     (void)state;
     static const struct row rows[] = {
         {"inbound: {ports: [{port: 80, readTimeout: 1801s, sendTimeout: 999ms}]}\n",
-         "f:1:43: readTimeout: \"1801s\" is too long a duration\n"
-         "f:1:63: sendTimeout: \"999ms\" is too short a duration\n"},
+         "f:1:43: readTimeout: \"1801s\" is too long a duration, 30m is the most\n"
+         "f:1:63: sendTimeout: \"999ms\" is too short a duration, 1s is the least\n"},
         {"inbound: {ports: [{port: 80, readTimeout: 999ms, sendTimeout: 1801s}]}\n",
-         "f:1:43: readTimeout: \"999ms\" is too short a duration\n"
-         "f:1:63: sendTimeout: \"1801s\" is too long a duration\n"},
+         "f:1:43: readTimeout: \"999ms\" is too short a duration, 1s is the least\n"
+         "f:1:63: sendTimeout: \"1801s\" is too long a duration, 30m is the most\n"},
     };
     EXPECT_ROWS(rows);
     struct config *config = config_parse(
@@ -180,7 +181,7 @@ static void test_audit(void **state) {
          "host\n"},
         {"status: {audit: {reconnectInterval: 500ms, reconnectMaxAttempts: -1, queueMaxBytes: "
          "1}}\n",
-         "f:1:37: reconnectInterval: \"500ms\" is too short a duration\n"
+         "f:1:37: reconnectInterval: \"500ms\" is too short a duration, 1s is the least\n"
          "f:1:66: reconnectMaxAttempts: \"-1\" is not a number from 0 to 1000000\n"
          "f:1:85: queueMaxBytes: \"1\" is not a number from 16384 to 67108864\n"},
         {"status: {audit: 'tcp'}\n", "f:1:17: audit has to be a mapping, not one value\n"},

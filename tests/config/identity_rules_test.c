@@ -50,7 +50,7 @@ static const struct row rows[] = {
     {"identity: {source: istioCa,\n"
      "  istioCa: {address: ca, rootsFile: /r, tokenFile: /t}, lifetime: 1s}\n",
      "f:2:22: address: \"ca\": it has no port: HOST:PORT\n"
-     "f:2:67: lifetime: \"1s\" is too short a duration\n"},
+     "f:2:67: lifetime: \"1s\" is too short a duration, 1m is the least\n"},
     {"identity: {rotateAt: 0.5, rotateJitter: 0.1}\n",
      "f:1:12: rotateAt: source: workloadApi does not use it; remove it or choose another source\n"
      "f:1:27: rotateJitter: source: workloadApi does not use it; remove it or choose another "
