@@ -14,7 +14,7 @@
 
 // Looks in a row with a process of it, before it is believed: what a container runtime executes in
 // the agent's container is for a moment in the namespace already, and in the runtime's group still.
-#define APP_WATCH_HITS 2
+#define APP_WATCH_HITS 4
 // In a row without any process of it: one container may end just before another one starts.
 #define APP_WATCH_MISSES 8
 
