@@ -219,6 +219,9 @@ static bool load(struct control *control, struct err *err) {
         return ERR_SET(err, ERR_INPUT, "the configuration %s has mistakes; nothing was started",
                        control->config_path);
     }
+    if (!control_app_start(control, err)) {
+        return false;
+    }
     if (!load_edges(control)) {
         return ERR_SET(err, ERR_INPUT,
                        "the configuration names certificates that cannot be used; "
@@ -296,6 +299,7 @@ static bool start(struct control *control, const struct control_start *how, stru
         return false;
     }
     control_notify_start(control);
+    control_app_arm(control);
     init_watchers(control);
     control->num_workers =
         control->config->workers == 0 ? cpu_quota_workers() : control->config->workers;
@@ -306,10 +310,10 @@ static bool start(struct control *control, const struct control_start *how, stru
                                           err);
     return control->listeners != NULL && control_status_start(control, err) &&
            control_sockets_settle(control, err) && control_state_start(control, err) &&
-           control_app_start(control, err) && control_sandbox_start(control, err) &&
-           control_hosts_start(control, err) && control_audit_start(control, err) &&
-           control_staples_start(control, err) && control_trust_start(control, err) &&
-           control_identity_start(control, err) && start_workers(control, err);
+           control_sandbox_start(control, err) && control_hosts_start(control, err) &&
+           control_audit_start(control, err) && control_staples_start(control, err) &&
+           control_trust_start(control, err) && control_identity_start(control, err) &&
+           start_workers(control, err);
 }
 
 // From here on this process serves, or waits until it may.

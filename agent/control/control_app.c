@@ -17,7 +17,9 @@ struct control_app {
 };
 
 static void hang_up(struct control_app *app) {
-    ev_io_stop(app->control->loop, &app->io);
+    if (app->control->loop != NULL) {
+        ev_io_stop(app->control->loop, &app->io);
+    }
     socket_close(app->fd);
     app->fd = -1;
 }
@@ -64,8 +66,13 @@ bool control_app_start(struct control *control, struct err *err) {
     }
     ev_io_init(&app->io, on_watcher, app->fd, EV_READ);
     app->io.data = app;
-    ev_io_start(control->loop, &app->io);
     return true;
+}
+
+void control_app_arm(struct control *control) {
+    if (control->app != NULL) {
+        ev_io_start(control->loop, &control->app->io);
+    }
 }
 
 bool control_app_admits(const struct control *control, const struct config *config,

@@ -37,8 +37,10 @@ const char *control_trust_error(const struct control *control);
 void control_trust_view(const struct control *control, struct trust_view *out); // trust_view_fini
 
 // control_app.c
-// Before the sandbox and the first thread.
+// Before the sandbox and the first thread, and before a key is read: the process that looks at the
+// application is a copy of this one.
 bool control_app_start(struct control *control, struct err *err) MUST_USE;
+void control_app_arm(struct control *control); // there is a loop
 bool control_app_admits(const struct control *control, const struct config *config,
                         struct err *err) MUST_USE;
 void control_app_stop(struct control *control);

@@ -166,6 +166,37 @@ def test_a_key_leaves_no_copies(loopback, tap, can_read_memory):
     assert occurrences(second)[1] >= 1
 
 
+def test_what_looks_at_the_application_has_no_key(loopback, tmp_path, can_read_memory):
+    """drain.withApplication: the second process stays out of the sandbox, and gets no secret."""
+    own = {"name": "own", "certFile": str(tmp_path / "own.crt"),
+           "keyFile": str(tmp_path / "own.key")}
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:P-256", "-noenc", "-subj", "/CN=own", "-keyout",
+                    own["keyFile"], "-out", own["certFile"]], check=True, timeout=60,
+                   capture_output=True)
+    der = subprocess.run(["openssl", "pkey", "-in", own["keyFile"], "-outform", "DER"], check=True,
+                         timeout=60, capture_output=True).stdout
+    assert der[2:7] == b"\x02\x01\x01\x04\x20"  # ECPrivateKey, as above
+    key = der[7:39][::-1]
+    loopback.authority()
+    agent = loopback.run_agent("agent", {
+        "outbound": {"listen": []},
+        "inbound": {"listen": [], "tunnel": [], "ports": [
+            {"port": 8443, "listen": f"127.0.0.1:{free_port()}", "deliver": "127.0.0.1:1",
+             "tlsMode": "required", "clientAuth": "none", "certificates": [own]}]},
+        "drain": {"withApplication": True},
+        "status": {"listen": f"127.0.0.1:{free_port()}"}}, host=loopback.host)
+
+    def named(pid):
+        with open(f"/proc/{pid}/comm", encoding="ascii") as comm:
+            return comm.read().strip()
+
+    with open(f"/proc/{agent.pid}/task/{agent.pid}/children", encoding="ascii") as children:
+        watcher, = (pid for pid in children.read().split() if named(pid) == "pavise-watcher")
+    assert memory_of(agent.pid).count(key) >= 1  # the search finds what is there
+    assert memory_of(watcher).count(key) == 0
+
+
 def test_there_is_no_core(loopback, tap):
     uid = UIDS["web"] if os.geteuid() == 0 else None
     agent = start(loopback, uid=uid)
