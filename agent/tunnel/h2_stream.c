@@ -116,7 +116,9 @@ size_t h2_stream_room(const struct h2_stream *stream) {
     if (!may_write(stream) || stream->end_wanted) {
         return SIZE_MAX;
     }
-    if (stream->blocked || stream->session->blocked || stream->waits_open) {
+    // Before it is open only a stream that has tried to write is told of its opening.
+    bool is_known = stream->session->server || stream->opened;
+    if (stream->waits_open || (is_known && (stream->blocked || stream->session->blocked))) {
         return 0;
     }
     size_t window = h2_stream_window(stream);

@@ -8,31 +8,6 @@
 
 #include <cmocka.h>
 
-#define INITIAL_WINDOW_SIZE 4
-#define MAX_CONCURRENT_STREAMS 3
-
-static struct end *client_new(uint16_t setting, uint32_t value) {
-    struct end *end = end_new(false);
-    struct buf in = {0};
-    assert_false(h2_session_is_ready(end->session));
-    raw_setting(&in, setting, value);
-    assert_true(raw_give(end, &in));
-    assert_true(h2_session_is_ready(end->session));
-    buf_clear(&end->wire);
-    return end;
-}
-
-static struct flow *open_answered(struct end *end, uint32_t id) {
-    struct buf in = {0};
-    struct flow *flow = end_open(end, "192.0.2.1:80");
-    assert_true(h2_session_send(end->session));
-    raw_status(&in, id, "200", false);
-    assert_true(raw_give(end, &in));
-    assert_int_equal(flow->status, 200);
-    buf_clear(&end->wire);
-    return flow;
-}
-
 static void test_first_frames(void **state) {
     (void)state;
     struct end *end = end_new(false);
@@ -65,100 +40,13 @@ static void test_first_frames(void **state) {
     end_free(end);
 }
 
-static void test_small_windows(void **state) {
-    (void)state;
-    struct end *end = client_new(INITIAL_WINDOW_SIZE, 10);
-    struct raw_frame frame;
-    struct buf in = {0};
-    struct flow *flow = open_answered(end, 1);
-    assert_int_equal(h2_stream_window(flow->stream), 10);
-    assert_int_equal(h2_stream_room(flow->stream), 10);
-    assert_int_equal(flow_write_some(flow, 25), 10);
-    assert_int_equal(h2_stream_window(flow->stream), 0);
-    assert_int_equal(h2_stream_room(flow->stream), 0);
-    assert_int_equal(flow_write_some(flow, 25), 0);
-    assert_int_equal(flow->num_writable, 0);
-    raw_add_u32(&in, RAW_WINDOW, 1, 5);
-    assert_true(raw_give(end, &in));
-    assert_int_equal(flow->num_writable, 1);
-    assert_int_equal(h2_stream_room(flow->stream), 5);
-    assert_int_equal(flow_write_some(flow, 25), 5);
-    raw_setting(&in, INITIAL_WINDOW_SIZE, 12);
-    assert_true(raw_give(end, &in));
-    assert_int_equal(flow->num_writable, 2);
-    assert_int_equal(flow_write_some(flow, 25), 2);
-    raw_setting(&in, INITIAL_WINDOW_SIZE, 2); // the window becomes negative
-    assert_true(raw_give(end, &in));
-    raw_add_u32(&in, RAW_WINDOW, 1, 9);
-    assert_true(raw_give(end, &in));
-    assert_int_equal(flow->num_writable, 2);
-    raw_add_u32(&in, RAW_WINDOW, 1, 4);
-    assert_true(raw_give(end, &in));
-    assert_int_equal(flow->num_writable, 3);
-    assert_int_equal(flow_write_some(flow, 25), 3);
-    while (raw_take(end, RAW_DATA, 1, &frame)) {
-        assert_true(frame.payload.len <= 10);
-    }
-    assert_int_equal(end->data_emitted, 20);
-    end_free(end);
-}
-
-static void test_connection_window_is_shared(void **state) {
-    (void)state;
-    struct end *end = client_new(INITIAL_WINDOW_SIZE, 1000000);
-    struct buf in = {0};
-    struct flow *flows[3];
-    for (uint32_t i = 0; i < 3; i++) {
-        flows[i] = open_answered(end, 2 * i + 1);
-    }
-    assert_int_equal(flow_write_some(flows[0], 100000), 65535);
-    assert_int_equal(h2_stream_window(flows[2]->stream), 0);
-    raw_add_u32(&in, RAW_WINDOW, 0, 100);
-    assert_true(raw_give(end, &in));
-    for (int i = 0; i < 3; i++) {
-        assert_int_equal(flows[i]->num_writable, 1);
-    }
-    h2_stream_end(flows[1]->stream);
-    assert_int_equal(flow_write_some(flows[2], 1000), 100);
-    end_free(end);
-}
-
-static void take_turn(struct flow *flow, char event) {
-    if (event == 'w') {
-        flow_write(flow);
-    }
-}
-
-// Each update lets one stream go on: all must get their turn.
-static void test_connection_window_is_fair(void **state) {
-    (void)state;
-    struct end *end = client_new(INITIAL_WINDOW_SIZE, 1000000);
-    struct buf in = {0};
-    struct flow *flows[4];
-    for (uint32_t i = 0; i < 4; i++) {
-        flows[i] = open_answered(end, 2 * i + 1);
-        flows[i]->to_send = 500000;
-    }
-    (void)flow_write_some(flows[0], 65535);
-    end->on_flow = take_turn;
-    for (int i = 0; i < 40; i++) {
-        raw_add_u32(&in, RAW_WINDOW, 0, 1000);
-        assert_true(raw_give(end, &in));
-    }
-    assert_int_equal(end->data_emitted, 65535 + 40 * 1000);
-    for (int i = 1; i < 4; i++) {
-        assert_true(flows[i]->sent >= 5000);
-    }
-    end_free(end);
-}
-
 static void test_refused_data_commits_to_nothing(void **state) {
     (void)state;
-    struct end *end = client_new(INITIAL_WINDOW_SIZE, 1000000);
+    struct end *end = raw_client_new(RAW_INITIAL_WINDOW_SIZE, 1000000);
     struct raw_frame frame;
     struct buf in = {0};
-    struct flow *flow = open_answered(end, 1);
-    struct flow *other = open_answered(end, 3);
+    struct flow *flow = raw_open_answered(end, 1);
+    struct flow *other = raw_open_answered(end, 3);
     end->refuse_percent = 100;
     assert_int_equal(flow_write_some(flow, 1000), 0);
     assert_int_equal(flow_write_some(other, 7), 0);
@@ -197,7 +85,7 @@ static void test_refused_data_commits_to_nothing(void **state) {
 
 static void test_refused_control_breaks_the_session(void **state) {
     (void)state;
-    struct end *end = client_new(INITIAL_WINDOW_SIZE, 10);
+    struct end *end = raw_client_new(RAW_INITIAL_WINDOW_SIZE, 10);
     (void)end_open(end, "192.0.2.1:80");
     end->refuse_control = true;
     assert_false(h2_session_send(end->session));
@@ -208,10 +96,10 @@ static void test_refused_control_breaks_the_session(void **state) {
 
 static void test_max_concurrent_streams(void **state) {
     (void)state;
-    struct end *end = client_new(MAX_CONCURRENT_STREAMS, 2);
+    struct end *end = raw_client_new(RAW_MAX_CONCURRENT_STREAMS, 2);
     struct raw_frame frame;
     struct buf in = {0};
-    struct flow *first = open_answered(end, 1);
+    struct flow *first = raw_open_answered(end, 1);
     assert_true(h2_session_has_room(end->session));
     (void)end_open(end, "192.0.2.1:80");
     assert_false(h2_session_has_room(end->session));
@@ -235,7 +123,7 @@ static void test_max_concurrent_streams(void **state) {
 
 static void test_informational_responses_are_ignored(void **state) {
     (void)state;
-    struct end *end = client_new(INITIAL_WINDOW_SIZE, 10);
+    struct end *end = raw_client_new(RAW_INITIAL_WINDOW_SIZE, 10);
     struct buf in = {0};
     struct flow *flow = end_open(end, "192.0.2.1:80");
     assert_true(h2_session_send(end->session));
@@ -251,7 +139,7 @@ static void test_informational_responses_are_ignored(void **state) {
 
 static void test_data_before_the_status(void **state) {
     (void)state;
-    struct end *end = client_new(INITIAL_WINDOW_SIZE, 10);
+    struct end *end = raw_client_new(RAW_INITIAL_WINDOW_SIZE, 10);
     struct buf in = {0};
     struct flow *flow = end_open(end, "192.0.2.1:80");
     assert_true(h2_session_send(end->session));
@@ -263,9 +151,9 @@ static void test_data_before_the_status(void **state) {
 
 static void test_goaway_refuses_what_waits(void **state) {
     (void)state;
-    struct end *end = client_new(MAX_CONCURRENT_STREAMS, 1);
+    struct end *end = raw_client_new(RAW_MAX_CONCURRENT_STREAMS, 1);
     struct buf in = {0};
-    struct flow *flow = open_answered(end, 1);
+    struct flow *flow = raw_open_answered(end, 1);
     struct flow *waits = end_open(end, "192.0.2.1:80");
     assert_true(h2_session_send(end->session));
     uint8_t payload[8] = {0, 0, 0, 1, 0, 0, 0, 0};
@@ -286,7 +174,7 @@ static void test_goaway_refuses_what_waits(void **state) {
 
 static void test_only_our_ping_is_answered(void **state) {
     (void)state;
-    struct end *end = client_new(INITIAL_WINDOW_SIZE, 10);
+    struct end *end = raw_client_new(RAW_INITIAL_WINDOW_SIZE, 10);
     struct raw_frame frame;
     struct buf in = {0};
     struct raw_frame pong = {.type = RAW_PING, .flags = RAW_ACK};
@@ -380,9 +268,6 @@ static void test_streams_without_argument(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_first_frames),
-        cmocka_unit_test(test_small_windows),
-        cmocka_unit_test(test_connection_window_is_shared),
-        cmocka_unit_test(test_connection_window_is_fair),
         cmocka_unit_test(test_refused_data_commits_to_nothing),
         cmocka_unit_test(test_refused_control_breaks_the_session),
         cmocka_unit_test(test_max_concurrent_streams),

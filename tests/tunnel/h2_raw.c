@@ -130,3 +130,25 @@ bool raw_take(struct end *end, uint8_t type, uint32_t id, struct raw_frame *fram
     }
     return false;
 }
+
+struct end *raw_client_new(uint16_t setting, uint32_t value) {
+    struct end *end = end_new(false);
+    struct buf in = {0};
+    assert_false(h2_session_is_ready(end->session));
+    raw_setting(&in, setting, value);
+    assert_true(raw_give(end, &in));
+    assert_true(h2_session_is_ready(end->session));
+    buf_clear(&end->wire);
+    return end;
+}
+
+struct flow *raw_open_answered(struct end *end, uint32_t id) {
+    struct buf in = {0};
+    struct flow *flow = end_open(end, "192.0.2.1:80");
+    assert_true(h2_session_send(end->session));
+    raw_status(&in, id, "200", false);
+    assert_true(raw_give(end, &in));
+    assert_int_equal(flow->status, 200);
+    buf_clear(&end->wire);
+    return flow;
+}

@@ -42,4 +42,11 @@ bool raw_give(struct end *end, struct buf *bytes);
 bool raw_take(struct end *end, uint8_t type, uint32_t id, struct raw_frame *frame);
 uint32_t raw_u32(struct span payload, size_t at);
 
+#define RAW_MAX_CONCURRENT_STREAMS 3
+#define RAW_INITIAL_WINDOW_SIZE 4
+// A client session whose peer has sent its SETTINGS, with this one in it; its wire is empty.
+struct end *raw_client_new(uint16_t setting, uint32_t value);
+// Opens stream `id` of it, which is answered with 200; the wire is empty again.
+struct flow *raw_open_answered(struct end *end, uint32_t id);
+
 #endif
