@@ -115,6 +115,8 @@ def main(args):
 
 
 if __name__ == "__main__":
+    # Who is started in the background has it ignored, and so would every pytest below.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         main(sys.argv[1:])
     except KeyboardInterrupt:
