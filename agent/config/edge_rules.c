@@ -135,15 +135,29 @@ static void check_versions(const struct scene *scene) {
     }
 }
 
+// What is read from a file is asked of nobody.
+static void check_stapling_file(const struct scene *scene, const struct yaml_tree_node *item) {
+    static const char *const KEYS[] = {"responder", "queryInterval", "responseTimeout",
+                                       "recoveryInterval", "recoveryMaxTries"};
+    const struct yaml_tree_node *stapling = yaml_tree_find(item, "stapling");
+    for (size_t i = 0; i < sizeof(KEYS) / sizeof(KEYS[0]); i++) {
+        const struct yaml_tree_node *node = yaml_tree_find(stapling, KEYS[i]);
+        if (node != NULL && node->len > 0) { // an empty one is none
+            report_add(scene->report, REPORT_ERROR, node->place,
+                       "%s: is for a response that a responder is asked for, and this one comes "
+                       "from file; remove one of them",
+                       KEYS[i]);
+        }
+    }
+}
+
 static void check_stapling(const struct scene *scene) {
     const struct edge_options *edge = &scene->port->edge;
     const struct yaml_tree_node *list = yaml_tree_find(scene->item, "certificates");
     const struct yaml_tree_node *item = list == NULL ? NULL : list->first;
     for (size_t i = 0; item != NULL && i < edge->num_certificates; i++, item = item->next) {
-        const struct stapling_options *own = &edge->certificates[i].stapling;
-        if (own->file != NULL && own->responder != NULL) {
-            report_add(scene->report, REPORT_ERROR, item->place,
-                       "stapling: the response comes from file or from responder, not from both");
+        if (edge->certificates[i].stapling.file != NULL) {
+            check_stapling_file(scene, item);
         }
     }
 }

@@ -170,6 +170,30 @@ static void test_timeouts_of_a_port(void **state) {
     config_unref(config);
 }
 
+// Nobody is asked where there is a file.
+static void test_stapling_from_a_file(void **state) {
+    (void)state;
+    static const struct row rows[] = {
+        {"inbound:\n  ports:\n  - port: 80\n    tlsMode: required\n    clientAuth: none\n"
+         "    certificates:\n    - name: a\n      certFile: /c\n      keyFile: /k\n"
+         "      stapling:\n        file: /f\n        responder: 'http://x/'\n"
+         "        recoveryMaxTries: 3\n",
+         "f:12:20: responder: is for a response that a responder is asked for, and this one comes "
+         "from file; remove one of them\n"
+         "f:13:27: recoveryMaxTries: is for a response that a responder is asked for, and this one "
+         "comes from file; remove one of them\n"},
+    };
+    EXPECT_ROWS(rows);
+    struct config *config = config_parse(
+        "f",
+        span_of_text("inbound: {ports: [{port: 80, tlsMode: required, clientAuth: none, "
+                     "certificates: [{name: a, certFile: /c, keyFile: /k, stapling: {file: /f, "
+                     "responder: '', enabled: true}}]}]}"),
+        NULL, NULL);
+    assert_non_null(config);
+    config_unref(config);
+}
+
 static void test_audit(void **state) {
     (void)state;
     static const struct row rows[] = {
@@ -247,11 +271,17 @@ static void test_files_that_cannot_be_read(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_unknown_keys),   cmocka_unit_test(test_kinds),
-        cmocka_unit_test(test_values),         cmocka_unit_test(test_addresses),
-        cmocka_unit_test(test_endpoints),      cmocka_unit_test(test_timeouts_of_a_port),
-        cmocka_unit_test(test_audit),          cmocka_unit_test(test_all_mistakes_are_said),
-        cmocka_unit_test(test_too_long_lists), cmocka_unit_test(test_files_that_cannot_be_read),
+        cmocka_unit_test(test_unknown_keys),
+        cmocka_unit_test(test_kinds),
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_endpoints),
+        cmocka_unit_test(test_timeouts_of_a_port),
+        cmocka_unit_test(test_stapling_from_a_file),
+        cmocka_unit_test(test_audit),
+        cmocka_unit_test(test_all_mistakes_are_said),
+        cmocka_unit_test(test_too_long_lists),
+        cmocka_unit_test(test_files_that_cannot_be_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -304,7 +304,8 @@ def test_mistakes(loopback, pki, web, openssl):
     for keys, why in (
             (other, "certificate other: stapling: no_responder_url: "),
             (keys_for(pki, responder="https://ocsp.x/"), "by http:// only"),
-            (keys_for(pki, responder="http://ocsp.x/", file="/x"), "not from both"),
+            (keys_for(pki, responder="http://ocsp.x/", file="/x"), "comes from file; remove"),
+            (keys_for(pki, file="/x", queryInterval="5m"), "comes from file; remove"),
             (keys_for(pki, queryInterval="59s"), "queryInterval"),
             (keys_for(pki, responseTimeout="61s"), "responseTimeout"),
             (keys_for(pki, recoveryMaxTries=101), "recoveryMaxTries")):
