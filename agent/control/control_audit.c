@@ -7,6 +7,7 @@
 #include "base/log.h"
 
 #define DROPPED_EVERY_MS 60000 // at most; the first is said at once
+#define HOLDS_MS 10000         // a connection after a failure, before its end is one
 
 static void log_collector(enum log_level level, const char *event, const struct audit_view *now) {
     struct log_line line;
@@ -16,11 +17,19 @@ static void log_collector(enum log_level level, const char *event, const struct 
     log_end(&line);
 }
 
-// Of a collector that does not answer one line is enough.
+// Of a collector that does not answer one line is enough; also of one that takes connections and
+// closes them.
 static void say_connection(struct control_audit *audit, const struct audit_view *now) {
-    if (now->num_connected > audit->said.num_connected) {
+    int64_t now_ms = clock_mono_ms();
+    if (!now->is_connected) {
+        audit->unsaid_ms = 0;
+    } else if (now->num_connected > audit->said.num_connected) {
+        audit->unsaid_ms = now_ms;
+    }
+    if (audit->unsaid_ms != 0 && (!audit->said_failure || now_ms - audit->unsaid_ms >= HOLDS_MS)) {
         log_msg(LOG_INFO, "audit_connected", "the audit goes to %s", now->address);
         audit->said_failure = false;
+        audit->unsaid_ms = 0;
     }
     if (now->has_given_up && !audit->said.has_given_up) {
         log_collector(LOG_ERROR, "audit_given_up", now);

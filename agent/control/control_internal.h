@@ -49,6 +49,7 @@ struct control_audit {
     ev_async wake; // its connection came or went
     struct audit_view said;
     bool said_failure;
+    int64_t unsaid_ms; // monotonic: of a connection that was not said yet; 0: there is none
     uint64_t num_said_dropped;
     int64_t dropped_ms; // monotonic; 0: never
 };

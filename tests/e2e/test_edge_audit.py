@@ -2,6 +2,8 @@
 over TCP or a unix socket, while curl, openssl and redis-cli are the clients."""
 
 import signal
+import socket
+import threading
 import time
 
 import pytest
@@ -156,6 +158,26 @@ def test_a_collector_that_is_gone(loopback, pki, web, collectors):
     edge.agent.wait_for_log("event=audit_connected")
     assert edge.agent.status.metric("pavise_audit_records_total", result="dropped") == 0
     assert edge.agent.log().count("event=audit_unreachable") == 1
+
+
+def test_a_collector_that_hangs_up_each_time(loopback, pki, web):
+    """An address where something else listens: said once, not at every attempt."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        def refuse():
+            try:
+                while True:
+                    other.accept()[0].close()
+            except OSError:
+                pass
+
+        threading.Thread(target=refuse, daemon=True).start()
+        edge = edge_for(loopback, pki, web.port,
+                        {"address": f"127.0.0.1:{other.getsockname()[1]}"})
+        wait_until("it was tried often", lambda: edge.agent.status.metric(
+            "pavise_audit_connects_total", result="ok") >= 4)
+        assert edge.agent.log().count("event=audit_unreachable") == 1
+        assert edge.agent.log().count("event=audit_connected") <= 1
+        other.shutdown(socket.SHUT_RDWR)
 
 
 def test_a_collector_that_does_not_read(loopback, pki, web, collectors):
