@@ -113,7 +113,7 @@ static bool parse(struct span text, struct url *out, struct err *err) {
 }
 
 bool url_parse(struct span text, struct url *out, struct err *err) {
-    struct url url;
+    struct url url = {0};
     if (!parse(text, &url, err)) {
         return false;
     }
@@ -127,7 +127,7 @@ bool url_parse(struct span text, struct url *out, struct err *err) {
 }
 
 bool url_parse_responder(struct span text, struct url *out, struct err *err) {
-    struct url url;
+    struct url url = {0};
     if (!parse(text, &url, err)) {
         return false;
     }
@@ -140,11 +140,11 @@ bool url_parse_responder(struct span text, struct url *out, struct err *err) {
 }
 
 bool url_check_responder(struct span text, struct err *err) {
-    struct url url;
+    struct url url = {0};
     return url_parse_responder(text, &url, err);
 }
 
 bool url_check(struct span text, struct err *err) {
-    struct url url;
+    struct url url = {0};
     return url_parse(text, &url, err);
 }
