@@ -64,6 +64,8 @@ bool control_sockets_collect(struct control *control, bool take_over, struct err
 const struct netaddr *control_sockets_first(const struct config *config);
 // After every listener has what it needs: what is left over is a mistake.
 bool control_sockets_settle(struct control *control, struct err *err) MUST_USE;
+// Logs which listeners the configuration asks for and the network does not allow.
+void control_sockets_say(const struct control *control);
 
 // control_handover.c
 // `launcher` (-1: none) is taken, see launcher.h.

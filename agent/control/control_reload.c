@@ -176,6 +176,7 @@ void control_reload(struct control *control) {
         control->reload =
             (struct reload_view){.last_successful = true, .last_success_ms = clock_wall_ms()};
         control_command_workers(control);
+        control_sockets_say(control);
         log_msg(LOG_INFO, "reload_done", "%s", control->config_path);
     }
     notify_send(&control->notify, "READY=1");

@@ -70,6 +70,14 @@ static void say_bound(const struct control *control) {
             control->num_handed, num - used);
 }
 
+void control_sockets_say(const struct control *control) {
+    if (control->listeners->lacks_ip6) {
+        log_msg(LOG_WARN, "listeners_left_out",
+                "this network has no IPv6: nothing listens on the IPv6 addresses of "
+                "outbound.listen, inbound.listen and inbound.tunnel");
+    }
+}
+
 bool control_sockets_settle(struct control *control, struct err *err) {
     if (control->successor != NULL) {
         say_dropped(control);
@@ -77,6 +85,7 @@ bool control_sockets_settle(struct control *control, struct err *err) {
         return false;
     }
     say_bound(control);
+    control_sockets_say(control);
     handed_free(take(&control->handed));
     return true;
 }

@@ -50,6 +50,22 @@ int socket_listen(const struct netaddr *addr, bool shared, struct err *err) {
     return -1;
 }
 
+bool socket_lacks_ip6(const struct netaddr *addr) {
+    struct netaddr loopback = {.family = NETADDR_V6, .ip = {[15] = 1}};
+    if (addr->family != NETADDR_V6) {
+        return false;
+    }
+    int fd = new_socket(&loopback);
+    bool lacks = fd < 0 && errno == EAFNOSUPPORT;
+    if (fd >= 0) {
+        struct sockaddr_storage sa;
+        socklen_t len = netaddr_to_sockaddr(&loopback, &sa);
+        lacks = bind(fd, (struct sockaddr *)&sa, len) != 0 && errno == EADDRNOTAVAIL;
+    }
+    socket_close(fd);
+    return lacks;
+}
+
 static bool get_option(int fd, int option, int *value) {
     socklen_t len = sizeof *value;
     return getsockopt(fd, SOL_SOCKET, option, value, &len) == 0;

@@ -17,6 +17,9 @@
 // A listener with SO_REUSEADDR, TCP_NODELAY and, when `shared`, SO_REUSEPORT; IPv6 listeners are
 // v6-only. -1 with the sentence ("cannot listen on 1.2.3.4:80: ...") on error.
 int socket_listen(const struct netaddr *addr, bool shared, struct err *err) MUST_USE;
+// An IPv6 address where the network has no IPv6, not even ::1 (Docker's default): nobody can
+// connect to it, and nothing can listen there.
+bool socket_lacks_ip6(const struct netaddr *addr);
 
 // Makes a listening TCP socket that somebody else has opened one of ours; `*addr` is where it
 // listens. The descriptor stays the caller's. False with the sentence when it is no such socket.

@@ -168,7 +168,9 @@ static bool add(struct plan *plan, struct listener listener) {
 
 static bool add_list(struct plan *plan, enum listener_kind kind, const struct address_list *list) {
     for (size_t i = 0; i < list->num; i++) {
-        if (!add(plan, (struct listener){.kind = kind, .addr = list->items[i]})) {
+        if (socket_lacks_ip6(&list->items[i])) {
+            plan->set->lacks_ip6 = true;
+        } else if (!add(plan, (struct listener){.kind = kind, .addr = list->items[i]})) {
             return false;
         }
     }

@@ -38,6 +38,7 @@ struct listener_set {
     struct listener *items;
     size_t num;
     unsigned workers;
+    bool lacks_ip6; // so IPv6 addresses of outbound.listen, inbound.listen, tunnel are left out
 };
 
 struct listener_needs {

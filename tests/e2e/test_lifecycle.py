@@ -52,6 +52,28 @@ def test_killed_agent_leaks_nothing_and_comes_back(lab, victim):
     assert wire.bytes_seen() > 0
 
 
+# --- a network without IPv6 ----------------------------------------------------------------------
+
+
+def test_without_ipv6(lab):
+    """As in Docker's networks, where not even ::1 is there: the defaults work, and it is said."""
+    for host in (lab.web, lab.server):
+        done = host.run([settings.program("sysctl"), "-qw", "net.ipv6.conf.all.disable_ipv6=1"])
+        assert done.returncode == 0, done.stderr
+    web, _ = lab.pair(web={}, server={})
+    lab.application(lab.server, lab.server.v4, 9000, echo)
+    echo_once(lab.web, lab.server.v4, 9000, MARKER)
+    assert "event=listeners_left_out" in web.log()
+    assert {row["address"] for row in web.status.rows("/listeners")
+            if row["kind"] == "outbound"} == {"127.0.0.1:15001"}
+    done = lab.web.run([settings.program("sysctl"), "-qw", "net.ipv6.conf.all.disable_ipv6=0"])
+    assert done.returncode == 0, done.stderr
+    lab.web.run([settings.program("ip"), "addr", "add", "::1/128", "dev", "lo"])
+    web.signal(signal.SIGHUP)
+    wait_until("a reload listens there, too", lambda: "[::1]:15001" in {
+        row["address"] for row in web.status.rows("/listeners")})
+
+
 # --- SIGTERM ------------------------------------------------------------------------------------
 
 TRANSFERS, MIB = 6, 1 << 20

@@ -1,5 +1,6 @@
 #include "agent/worker/listener_set.h"
 
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -57,6 +58,23 @@ static void test_one_socket_per_worker(void **state) {
     assert_string_equal(view.listeners[0].kind, "outbound");
     assert_string_equal(view.listeners[1].kind, "tunnel");
     view_fini(&view);
+}
+
+// In a network of its own, which has no ::1 before its lo is up; only who may make one sees it.
+static void test_what_the_network_lacks_is_left_out(void **state) {
+    (void)state;
+    if (unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0) {
+        skip();
+    }
+    OWNED(config_unref)
+    struct config *config = config_of("outbound: {listen: ['0.0.0.0:%u', '[::1]:%u']}\n"
+                                      "inbound: {listen: [], tunnel: []}\n",
+                                      15001, 15001);
+    OWNED(listener_set_unref) struct listener_set *set = make(config, 2, true, NULL, NULL);
+    assert_non_null(set);
+    assert_true(set->lacks_ip6);
+    assert_int_equal(set->num, 1);
+    assert_int_equal(set->items[0].addr.family, NETADDR_V4);
 }
 
 static void test_draining_keeps_outbound_only(void **state) {
@@ -160,6 +178,8 @@ int main(void) {
         cmocka_unit_test(test_a_reload_keeps_sockets_and_fails_as_a_whole),
         cmocka_unit_test(test_every_socket_handed_in_is_served),
         cmocka_unit_test(test_sockets_are_counted_once),
+        // The last: it leaves the network of the others.
+        cmocka_unit_test(test_what_the_network_lacks_is_left_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
