@@ -29,7 +29,7 @@ int agent_run(int argc, char **argv) {
         {"help", no_argument, NULL, 'h'},
         {0},
     };
-    struct control_start how = {.launcher = -1};
+    struct control_start how = {0};
     int option;
     while ((option = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1) {
         switch (option) {

@@ -4,14 +4,15 @@
 #ifndef AGENT_CONTROL_CONTROL_H
 #define AGENT_CONTROL_CONTROL_H
 
+#include "agent/control/launcher.h"
 #include "base/err.h"
 
 struct control;
 
 struct control_start {
     const char *config_path;
-    bool take_over; // from the agent that runs with this configuration
-    int launcher;   // of successors (launcher.h), taken; -1: none
+    bool take_over;           // from the agent that runs with this configuration
+    struct launcher launcher; // of successors, taken
 };
 
 // Loads the configuration and starts everything. NULL with the sentence on error; mistakes of the

@@ -30,8 +30,10 @@ struct control_handover {
     pid_t said_gone; // the last one whose end was said
     ev_io io;
     ev_timer deadline;
-    int launcher; // -1: SIGUSR2 cannot start one
+    struct launcher launcher; // no fd: SIGUSR2 cannot start one
     ev_io launcher_io;
+    ev_io launcher_end;
+    bool owes_main; // the service manager does not know the successor yet
 };
 
 static void close_successor(struct control_handover *handover) {
@@ -153,8 +155,35 @@ static void stop_listening(struct control_handover *handover) {
 
 static void stop_launcher(struct control_handover *handover) {
     ev_io_stop(handover->control->loop, &handover->launcher_io);
-    socket_close(handover->launcher);
-    handover->launcher = -1;
+    socket_close(handover->launcher.fd);
+    handover->launcher.fd = -1;
+}
+
+// The reload that waits is over with it: nobody else can say so, as long as this is the main one.
+static void say_main(struct control_handover *handover) {
+    struct control *control = handover->control;
+    ev_io_stop(control->loop, &handover->launcher_end);
+    if (handover->owes_main) {
+        handover->owes_main = false;
+        notify_send(&control->notify, control->reload_waits ? "MAINPID=%d\nREADY=1" : "MAINPID=%d",
+                    (int)handover->pid);
+    }
+}
+
+static void on_launcher_end(struct ev_loop *loop UNUSED, ev_io *io, int events UNUSED) {
+    say_main(io->data);
+}
+
+// Its process is the launcher's child until that one has ended, then the service manager's own. One
+// that systemd takes for another's it does not wait for when it stops the service: no drain.
+static void say_main_later(struct control_handover *handover) {
+    handover->owes_main = true;
+    if (handover->launcher.pidfd < 0) {
+        say_main(handover);
+        return;
+    }
+    ev_io_set(&handover->launcher_end, handover->launcher.pidfd, EV_READ);
+    ev_io_start(handover->control->loop, &handover->launcher_end);
 }
 
 static void succeed(struct control_handover *handover) {
@@ -163,10 +192,7 @@ static void succeed(struct control_handover *handover) {
     stop_listening(handover);
     stop_launcher(handover);
     control->has_successor = true;
-    // The reload that waits is over with it: nobody else can say so, as long as this is the main
-    // one.
-    notify_send(&control->notify, control->reload_waits ? "MAINPID=%d\nREADY=1" : "MAINPID=%d",
-                (int)handover->pid);
+    say_main_later(handover);
     log_msg(LOG_INFO, "handed_over",
             "the successor (pid %d) accepts from now on; %lld connections run on here",
             (int)handover->pid, (long long)atomic_load(&control->shared.num_conns));
@@ -254,8 +280,8 @@ bool control_handover_is_under_way(const struct control *control) {
 void control_handover_request(struct control *control) {
     struct control_handover *handover = control->handover;
     char wish = 'u';
-    if (handover->launcher < 0 || handover->listener < 0 || control->leaving ||
-        send(handover->launcher, &wish, 1, MSG_NOSIGNAL | MSG_DONTWAIT) != 1) {
+    if (handover->launcher.fd < 0 || handover->listener < 0 || control->leaving ||
+        send(handover->launcher.fd, &wish, 1, MSG_NOSIGNAL | MSG_DONTWAIT) != 1) {
         log_msg(LOG_WARN, "take_over_failed",
                 "SIGUSR2 cannot start a successor here (%s); start one with --take-over, or "
                 "replace the container",
@@ -269,7 +295,7 @@ void control_handover_request(struct control *control) {
 static void on_launcher(struct ev_loop *loop UNUSED, ev_io *io, int events UNUSED) {
     struct control_handover *handover = io->data;
     struct launcher_report report;
-    ssize_t len = recv(handover->launcher, &report, sizeof(report), MSG_DONTWAIT);
+    ssize_t len = recv(handover->launcher.fd, &report, sizeof(report), MSG_DONTWAIT);
     if (len == 0 || (len < 0 && errno != EAGAIN && errno != EINTR)) {
         stop_launcher(handover);
     } else if (len == (ssize_t)sizeof(report)) {
@@ -310,7 +336,7 @@ void control_handover_offer(struct control *control, int listener) {
     }
 }
 
-bool control_handover_start(struct control *control, int launcher, struct err *err) {
+bool control_handover_start(struct control *control, struct launcher launcher, struct err *err) {
     struct control_handover *handover = calloc(1, sizeof(*handover));
     if (handover == NULL) {
         return ERR_NO_MEMORY(err, "starting");
@@ -322,10 +348,11 @@ bool control_handover_start(struct control *control, int launcher, struct err *e
     ev_init(&handover->io, on_successor);
     ev_init(&handover->deadline, on_deadline);
     ev_init(&handover->launcher_io, on_launcher);
+    ev_init(&handover->launcher_end, on_launcher_end);
     handover->accept_io.data = handover->io.data = handover;
-    handover->deadline.data = handover->launcher_io.data = handover;
-    if (launcher >= 0) {
-        ev_io_set(&handover->launcher_io, launcher, EV_READ);
+    handover->deadline.data = handover->launcher_io.data = handover->launcher_end.data = handover;
+    if (launcher.fd >= 0) {
+        ev_io_set(&handover->launcher_io, launcher.fd, EV_READ);
         ev_io_start(control->loop, &handover->launcher_io);
     }
     control->handover = handover;
@@ -340,5 +367,7 @@ void control_handover_stop(struct control *control) {
     close_successor(handover);
     stop_listening(handover);
     stop_launcher(handover);
+    say_main(handover);
+    socket_close(handover->launcher.pidfd);
     free(handover);
 }

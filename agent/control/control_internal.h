@@ -89,7 +89,6 @@ struct control {
     bool has_successor;
     bool reload_waits; // until the successor that starts is ready, or gone
     int exit_code;
-
     struct notify notify; // the service manager
     bool said_ready;
     char said_status[512];
@@ -108,10 +107,11 @@ struct control {
     ev_async source_wake; // the source has something
     ev_async idle_wake;   // a worker saw the last connection end
     ev_timer drain_timer;
-    ev_timer leave_look; // with a successor: whether all is over
-    int64_t closed_ms;   // monotonic: since when nothing can be accepted; 0: it can
+    ev_timer leave_look;        // at the end: whether all is over
+    int64_t accepts_nothing_ms; // monotonic: since when the workers are told to; 0: they are not
+    int64_t closed_ms;          // monotonic: since when nothing can be accepted; 0: it can
     ev_timer expiry_tick;
-    ev_timer trim; // once, when the start is over: what only it needed is given back
+    ev_timer trim; // once: what only the start needed is given back
     ev_signal signals[CONTROL_SIGNALS];
     bool said_expired;
     unsigned refused_ticks; // seconds without a valid identity since an update was refused

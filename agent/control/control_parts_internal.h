@@ -68,8 +68,9 @@ bool control_sockets_settle(struct control *control, struct err *err) MUST_USE;
 void control_sockets_say(const struct control *control);
 
 // control_handover.c
-// `launcher` (-1: none) is taken, see launcher.h.
-bool control_handover_start(struct control *control, int launcher, struct err *err) MUST_USE;
+// `launcher` is taken.
+bool control_handover_start(struct control *control, struct launcher launcher,
+                            struct err *err) MUST_USE;
 // Lets a successor come, by the present configuration, at `listener` (-1: a socket is made).
 void control_handover_offer(struct control *control, int listener);
 void control_handover_request(struct control *control); // SIGUSR2
@@ -105,8 +106,12 @@ bool control_is_alive(const struct control *control, char *why, size_t why_len);
 // control.c
 // Hands the present state to every worker.
 void control_command_workers(struct control *control);
-void control_drain(struct control *control);              // nothing new comes in
-void control_quit(struct control *control);               // drain, then exit
+
+// control_leave.c
+void control_leave_init(struct control *control);
+void control_leave_wake(void *control);      // any thread: there is no connection at the moment
+void control_drain(struct control *control); // nothing new comes in
+void control_quit(struct control *control);  // drain, then exit
 void control_leave_to_successor(struct control *control); // the same, and accept nothing at all
 
 #endif

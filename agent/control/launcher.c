@@ -97,10 +97,11 @@ static _Noreturn void become_launcher(int fd, int argc, char **argv) {
     serve(OUR_FD, path, words);
 }
 
-int launcher_start(int argc, char **argv) {
+struct launcher launcher_start(int argc, char **argv) {
+    struct launcher none = {.fd = -1, .pidfd = -1};
     int pair[2];
     if (getpid() == 1 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
-        return -1;
+        return none;
     }
     pid_t pid = fork();
     if (pid == 0) {
@@ -109,7 +110,7 @@ int launcher_start(int argc, char **argv) {
     close(pair[1]);
     if (pid < 0) {
         close(pair[0]);
-        return -1;
+        return none;
     }
-    return pair[0];
+    return (struct launcher){.fd = pair[0], .pidfd = pidfd_open(pid, 0)};
 }

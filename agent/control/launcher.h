@@ -13,9 +13,14 @@ struct launcher_report {
     int status; // as of waitpid
 };
 
+// Both are the caller's, and -1 where there is none.
+struct launcher {
+    int fd;    // SOCK_SEQPACKET: a byte is a wish, the answers are reports; closed, it ends
+    int pidfd; // readable when it has ended: a successor has another parent from then on
+};
+
 // Starts it, before any thread and any secret. `argv` are the words of `pavise agent ...` from
-// "agent" on. The descriptor to send a byte to (SOCK_SEQPACKET, the caller's), which answers with
-// reports; -1 when there is none: this is process 1, whose end would take a successor with it.
-int launcher_start(int argc, char **argv);
+// "agent" on. There is none as process 1, whose end would take a successor with it.
+struct launcher launcher_start(int argc, char **argv);
 
 #endif

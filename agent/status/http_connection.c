@@ -389,3 +389,8 @@ struct http_connection *http_connection_of(struct list_node *node) {
 bool http_connection_is_waiting(const struct http_connection *connection) {
     return connection->state == STATE_READING;
 }
+
+bool http_connection_is_idle(const struct http_connection *connection) {
+    return connection->state == STATE_READING && connection->keep_alive &&
+           connection->input.len == 0 && !http_message_has_begun(connection->message);
+}

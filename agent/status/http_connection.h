@@ -28,5 +28,7 @@ struct list_node *http_connection_node(struct http_connection *connection); // f
 struct http_connection *http_connection_of(struct list_node *node);
 // It waits for a request (or for the rest of one) and may be cut to make room.
 bool http_connection_is_waiting(const struct http_connection *connection);
+// Its requests are answered, and the next one has not begun.
+bool http_connection_is_idle(const struct http_connection *connection);
 
 #endif

@@ -231,6 +231,17 @@ void http_server_retire(struct http_server *server) {
     }
 }
 
+bool http_server_is_busy(const struct http_server *server) {
+    LIST_FOR_EACH(&server->listeners, it) {
+        LIST_FOR_EACH(&LIST_ENTRY(it, struct http_listener, node)->connections, each) {
+            if (!http_connection_is_idle(http_connection_of(each))) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 void http_server_close(struct http_listener *listener) {
     if (listener == NULL) {
         return;

@@ -77,6 +77,8 @@ void http_server_hold(struct http_server *server);
 void http_server_release(struct http_server *server);
 // Stops listening for good; open connections get their answers, and end with them.
 void http_server_retire(struct http_server *server);
+// Somebody waits for an answer, or has connected and not said anything yet.
+bool http_server_is_busy(const struct http_server *server);
 // Stops listening and cuts its connections. Accepts NULL.
 void http_server_close(struct http_listener *listener);
 

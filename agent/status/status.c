@@ -137,6 +137,10 @@ void status_server_retire(struct status_server *server) {
     http_server_retire(server->http);
 }
 
+bool status_server_is_busy(const struct status_server *server) {
+    return http_server_is_busy(server->http);
+}
+
 void status_server_free(struct status_server *server) {
     if (server == NULL) {
         return;

@@ -92,5 +92,6 @@ size_t status_server_sockets(const struct status_server *server, int out[STATUS_
 void status_server_hold(struct status_server *server);
 void status_server_release(struct status_server *server);
 void status_server_retire(struct status_server *server);
+bool status_server_is_busy(const struct status_server *server); // somebody waits for an answer
 
 #endif

@@ -60,16 +60,15 @@ def buildah(lab, *words):
     return subprocess.run([
         settings.program("buildah"), "--root", lab.path("storage"), "--runroot", lab.path("run"),
         "--storage-driver", "vfs", *map(str, words)], text=True, capture_output=True, timeout=120,
-        check=False, env=settings.environment())
+        check=False, env=settings.environment(), cwd=lab.directory)
 
 
 @pytest.mark.parametrize("kind", ["agent", "intercept"])
 def test_other_tools_take_it(loopback, layouts, kind):
     """Debian's buildah, which is podman's builder: the image as it is, and its program runs."""
-    # buildah makes a name of the path, and takes no capital letter in it.
-    layout = loopback.path("layout")
-    layout.symlink_to(layouts / kind)
-    made = buildah(loopback, "from", "--name", kind, f"oci:{layout}:latest")
+    # buildah makes a name of the path: a temporary directory's is none now and then.
+    loopback.path("layout").symlink_to(layouts / kind)
+    made = buildah(loopback, "from", "--name", kind, "oci:layout:latest")
     assert made.returncode == 0, made.stderr
     docker = json.loads(buildah(loopback, "inspect", kind).stdout)["Docker"]["config"]
     assert docker["Entrypoint"] == ["/usr/bin/pavise"]

@@ -218,6 +218,33 @@ static void test_connections_are_bounded(void **state UNUSED) {
     stop(f);
 }
 
+// Whoever has connected is owed an answer; who was answered and keeps the connection is not.
+static void test_busy_until_all_are_answered(void **state UNUSED) {
+    struct fixture *f = start(0, 0);
+    assert_false(http_server_is_busy(f->server));
+    int fd = http_probe_connect(&f->address);
+    http_probe_turn(f->loop, 3);
+    assert_true(http_server_is_busy(f->server));
+    http_probe_send(f->loop, fd, "GET /", 5);
+    http_probe_turn(f->loop, 3);
+    assert_true(http_server_is_busy(f->server));
+    http_probe_send(f->loop, fd, "a HTTP/1.1\r\nHost: localhost\r\n\r\n", 31);
+    http_probe_turn(f->loop, 5);
+    assert_int_equal(f->handled, 1);
+    assert_false(http_server_is_busy(f->server));
+    http_probe_send(f->loop, fd, "GET /", 5); // the next one
+    http_probe_turn(f->loop, 3);
+    assert_true(http_server_is_busy(f->server));
+    http_server_retire(f->server);
+    http_probe_send(f->loop, fd, "b HTTP/1.1\r\nHost: localhost\r\n\r\n", 31);
+    struct buf all = http_probe_drain(f->loop, fd); // answered, and its end
+    http_probe_turn(f->loop, 5);
+    assert_int_equal(f->handled, 2);
+    assert_false(http_server_is_busy(f->server));
+    buf_fini(&all);
+    stop(f);
+}
+
 // When all are being answered a newcomer waits, and is served once one has ended.
 static void test_busy_connections_are_not_cut(void **state UNUSED) {
     struct fixture *f = start(0, 2);
@@ -312,6 +339,7 @@ int main(void) {
         cmocka_unit_test(test_large_answer_arrives),
         cmocka_unit_test(test_output_is_bounded),
         cmocka_unit_test(test_connections_are_bounded),
+        cmocka_unit_test(test_busy_until_all_are_answered),
         cmocka_unit_test(test_busy_connections_are_not_cut),
         cmocka_unit_test(test_descriptors_are_short),
         cmocka_unit_test(test_bad_request_is_answered_and_closed),
