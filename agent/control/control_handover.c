@@ -33,7 +33,7 @@ struct control_handover {
     struct launcher launcher; // no fd: SIGUSR2 cannot start one
     ev_io launcher_io;
     ev_io launcher_end;
-    bool owes_main; // the service manager does not know the successor yet
+    int waiting; // the successor, until the service manager knows it; -1: it does
 };
 
 static void close_successor(struct control_handover *handover) {
@@ -163,10 +163,11 @@ static void stop_launcher(struct control_handover *handover) {
 static void say_main(struct control_handover *handover) {
     struct control *control = handover->control;
     ev_io_stop(control->loop, &handover->launcher_end);
-    if (handover->owes_main) {
-        handover->owes_main = false;
+    if (handover->waiting >= 0) {
         notify_send(&control->notify, control->reload_waits ? "MAINPID=%d\nREADY=1" : "MAINPID=%d",
                     (int)handover->pid);
+        socket_close(handover->waiting); // what it says to the service manager counts now
+        handover->waiting = -1;
     }
 }
 
@@ -177,7 +178,6 @@ static void on_launcher_end(struct ev_loop *loop UNUSED, ev_io *io, int events U
 // Its process is the launcher's child until that one has ended, then the service manager's own. One
 // that systemd takes for another's it does not wait for when it stops the service: no drain.
 static void say_main_later(struct control_handover *handover) {
-    handover->owes_main = true;
     if (handover->launcher.pidfd < 0) {
         say_main(handover);
         return;
@@ -188,6 +188,8 @@ static void say_main_later(struct control_handover *handover) {
 
 static void succeed(struct control_handover *handover) {
     struct control *control = handover->control;
+    handover->waiting = handover->fd;
+    handover->fd = -1;
     close_successor(handover);
     stop_listening(handover);
     stop_launcher(handover);
@@ -342,7 +344,7 @@ bool control_handover_start(struct control *control, struct launcher launcher, s
         return ERR_NO_MEMORY(err, "starting");
     }
     handover->control = control;
-    handover->listener = handover->fd = -1;
+    handover->listener = handover->fd = handover->waiting = -1;
     handover->launcher = launcher;
     ev_init(&handover->accept_io, on_connect);
     ev_init(&handover->io, on_successor);

@@ -47,7 +47,8 @@ static void say_status(struct control *control, const char *waits) {
 void control_notify_tick(struct control *control) {
     struct readiness checks[READINESS_MAX];
     char waits[sizeof(checks[0].pending)];
-    if (control->notify.fd < 0 || control->accepts_nothing != NULL || control->has_successor) {
+    if (control->notify.fd < 0 || !control_successor_is_known(control) ||
+        control->accepts_nothing != NULL || control->has_successor) {
         return; // another process of this agent speaks for it
     }
     pending(control, waits, sizeof(waits));

@@ -82,6 +82,8 @@ void control_handover_stop(struct control *control);
 // Connects to the process that runs and gets its sockets into control->handed.
 bool control_successor_fetch(struct control *control, struct err *err) MUST_USE;
 void control_successor_wait(struct control *control); // when all is started: until it is ready
+// The service manager takes this process for the main one, or there was no predecessor to say so.
+bool control_successor_is_known(const struct control *control);
 void control_successor_stop(struct control *control);
 
 // control_notify.c

@@ -19,9 +19,10 @@
 
 struct control_successor {
     struct control *control;
-    int fd;       // to the predecessor; -1: it is gone, nobody else serves
+    int fd;       // to the predecessor; -1: it is gone, or has told the service manager of us
     int listener; // for our own successor; -1: not had yet
     bool asked;   // for the pins: ready
+    bool begun;   // it accepts
     int64_t until_ms;
     ev_io io;
     ev_timer look;
@@ -107,6 +108,7 @@ static void begin(struct control_successor *successor) {
     int listener = successor->listener;
     successor->listener = -1;
     ev_timer_stop(control->loop, &successor->look);
+    successor->begun = true;
     control->kept.is_theirs = false;
     listener_set_unref(take(&control->accepts_nothing));
     control_command_workers(control);
@@ -114,8 +116,8 @@ static void begin(struct control_successor *successor) {
     control_handover_offer(control, listener);
     if (successor->fd >= 0 && !handover_say(successor->fd, HANDOVER_ACCEPTING)) {
         log_msg(LOG_WARN, "take_over", "the predecessor ended before it had handed over");
+        hang_up(successor);
     }
-    hang_up(successor);
     log_msg(LOG_INFO, "took_over", "this process accepts from now on");
     control_notify_tick(control);
 }
@@ -153,6 +155,11 @@ static void sent_away(struct control_successor *successor) {
 static void on_predecessor(struct ev_loop *loop UNUSED, ev_io *io, int events UNUSED) {
     struct control_successor *successor = io->data;
     struct handover_message message;
+    if (successor->begun) { // it has nothing more to say than its end
+        hang_up(successor);
+        control_notify_tick(successor->control);
+        return;
+    }
     switch (handover_receive(successor->fd, &message)) {
     case HANDOVER_OK:
         if (message.kind == HANDOVER_PINS && message.num_fds == 1 && successor->asked) {
@@ -227,6 +234,10 @@ void control_successor_wait(struct control *control) {
     ev_timer_init(&successor->look, on_look, LOOK_EVERY_S, LOOK_EVERY_S);
     successor->look.data = successor;
     ev_timer_start(control->loop, &successor->look);
+}
+
+bool control_successor_is_known(const struct control *control) {
+    return control->successor == NULL || control->successor->fd < 0;
 }
 
 void control_successor_stop(struct control *control) {

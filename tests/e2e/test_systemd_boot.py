@@ -148,6 +148,8 @@ def test_an_upgrade_in_place(lab, machine):
     assert machine.show(AGENT, "StatusText") == READY
     # One that systemd took for a stranger it would kill at once instead of letting it drain.
     assert "not our child" not in machine.journal(AGENT)
+    # Nor has the successor spoken before systemd listens to it.
+    assert "reception only permitted" not in machine.journal(AGENT)
     machine.do("systemctl", "stop", AGENT)
     assert machine.show(AGENT, "Result") == "success"
     assert "event=drained" in machine.journal(AGENT).rpartition("event=took_over")[2]
