@@ -19,6 +19,7 @@
 #include "authority/rpc_tag.h"
 #include "base/check.h"
 #include "base/list.h"
+#include "base/thread.h"
 
 #define METADATA_MAX 8192 // bytes of a call's metadata
 #define EVENTS_PER_TURN 64
@@ -267,24 +268,29 @@ void rpc_server_process(struct rpc_server *server) {
 static void silence(gpr_log_func_args *args UNUSED) {
 }
 
-static bool start(struct rpc_server *server, struct err *err) {
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
+// gRPC starts threads of its own: they hear no signal either.
+static void start_grpc(void) {
     sigset_t all;
     sigset_t before;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    gpr_set_log_function(silence);
+    grpc_init();
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+static bool start(struct rpc_server *server, struct err *err) {
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
     server->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     server->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (server->epoll_fd < 0 || server->wake_fd < 0 ||
         epoll_ctl(server->epoll_fd, EPOLL_CTL_ADD, server->wake_fd, &event) != 0) {
         return ERR_SET_ERRNO(err, ERR_ENVIRONMENT, errno, "cannot make an event descriptor");
     }
-    (void)sigfillset(&all); // signals are for the loop's thread
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    gpr_set_log_function(silence);
-    grpc_init();
+    start_grpc();
     server->queue = grpc_completion_queue_create_for_next(NULL);
     server->credentials = grpc_insecure_server_credentials_create();
-    int errnum = pthread_create(&server->poller, NULL, poll_queue, server);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int errnum = thread_start(&server->poller, poll_queue, server);
     if (errnum != 0) {
         grpc_completion_queue_shutdown(server->queue);
         grpc_completion_queue_destroy(server->queue);

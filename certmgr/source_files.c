@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +16,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/span.h"
+#include "base/thread.h"
 #include "certmgr/file_watch.h"
 #include "certmgr/pem.h"
 #include "certmgr/svid.h"
@@ -297,17 +297,6 @@ static struct files *files_create(const struct source_files_options *options, st
     return take(&f);
 }
 
-// Signals are blocked in the new thread: they belong to the control loop.
-static int thread_start(struct files *f) {
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&f->thread, NULL, thread_main, f);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return error;
-}
-
 struct source *source_files_new_timed(const struct source_files_options *options,
                                       struct source_sink *sink, struct source_files_timing timing,
                                       struct err *err) {
@@ -317,7 +306,7 @@ struct source *source_files_new_timed(const struct source_files_options *options
     }
     f->sink = sink;
     f->timing = timing;
-    int error = thread_start(f);
+    int error = thread_start(&f->thread, thread_main, f);
     if (error != 0) {
         ERR_SET_ERRNO(err, ERR_ENVIRONMENT, error, "cannot start the identity source's thread");
         return NULL;

@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "base/thread.h"
 #include "certmgr/csr.h"
 #include "certmgr/grpc_code.h"
 #include "certmgr/grpc_stream.h"
@@ -346,19 +346,12 @@ static bool copy_options(struct istio_ca *ca, const struct source_istio_ca_optio
     return tls_client_parse_address(to->address, host, &port, err);
 }
 
-// Signals are blocked in the new thread, and so in those that gRPC starts from it: they belong to
-// the control loop.
 static bool start(struct istio_ca *ca, struct err *err) {
-    sigset_t all;
-    sigset_t before;
     ca->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (ca->wake_fd < 0) {
         return ERR_SET_ERRNO(err, ERR_ENVIRONMENT, errno, "cannot start the identity source");
     }
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int errnum = pthread_create(&ca->thread, NULL, thread_main, ca);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int errnum = thread_start(&ca->thread, thread_main, ca);
     if (errnum != 0) {
         return ERR_SET_ERRNO(err, ERR_ENVIRONMENT, errnum,
                              "cannot start the identity source's thread");

@@ -4,12 +4,12 @@
 #include "certmgr/stream_source.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/thread.h"
 #include "certmgr/grpc_code.h"
 #include "certmgr/grpc_stream.h"
 #include "certmgr/workload_target.h"
@@ -302,24 +302,12 @@ static struct stream_source *create(const struct stream_source_options *options,
     return source;
 }
 
-// Signals are blocked in the new thread, and so in those that gRPC starts from it: they belong to
-// the control loop.
-static int thread_start(struct stream_source *source) {
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&source->thread, NULL, thread_main, source);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return error;
-}
-
 struct source *stream_source_new(const struct stream_source_options *options, struct err *err) {
     struct stream_source *source OWNED(destroy) = create(options, err);
     if (source == NULL || !workload_target_parse(&source->target, options->endpoint, err)) {
         return NULL;
     }
-    int error = thread_start(source);
+    int error = thread_start(&source->thread, thread_main, source);
     if (error != 0) {
         ERR_SET_ERRNO(err, ERR_ENVIRONMENT, error, "cannot start the identity source's thread");
         return NULL;

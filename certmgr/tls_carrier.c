@@ -2,10 +2,11 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+
+#include "base/thread.h"
 
 struct tls_carrier {
     struct tls_pump *pump; // the thread's while it runs
@@ -28,16 +29,6 @@ static void *run(void *arg) {
     return NULL;
 }
 
-static int start(struct tls_carrier *carrier) {
-    sigset_t all;
-    sigset_t before;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int errnum = pthread_create(&carrier->thread, NULL, run, carrier);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return errnum;
-}
-
 struct tls_carrier *tls_carrier_new(struct tls_pump *pump, int *fd, struct err *err) {
     OWNED(tls_pump_free) struct tls_pump *owned = pump;
     struct tls_carrier *carrier = calloc(1, sizeof(*carrier));
@@ -50,7 +41,7 @@ struct tls_carrier *tls_carrier_new(struct tls_pump *pump, int *fd, struct err *
     int local = errnum == 0 ? tls_pump_attach(owned, err) : -1;
     carrier->pump = owned;
     if (local >= 0) {
-        errnum = start(carrier);
+        errnum = thread_start(&carrier->thread, run, carrier);
     }
     if (errnum != 0) {
         ERR_SET_ERRNO(err, ERR_ENVIRONMENT, errnum, "cannot start the thread of a connection");

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #include "agent/net/socket.h"
 #include "base/clock.h"
 #include "base/text.h"
+#include "base/thread.h"
 
 #define DIAL_MS 5000
 #define FLUSH_MS 2000
@@ -266,7 +266,6 @@ static void *run(void *arg) {
     return NULL;
 }
 
-// Signals belong to the control thread alone.
 static bool start_thread(struct audit *audit, struct err *err) {
     struct sender *sender = calloc(1, sizeof(*sender));
     if (sender == NULL) {
@@ -274,12 +273,7 @@ static bool start_thread(struct audit *audit, struct err *err) {
     }
     sender->audit = audit;
     sender->fd = -1;
-    sigset_t all;
-    sigset_t old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    int errnum = pthread_create(&audit->thread, NULL, run, sender);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    int errnum = thread_start(&audit->thread, run, sender);
     if (errnum != 0) {
         free(sender);
         return ERR_SET_ERRNO(err, ERR_ENVIRONMENT, errnum, "cannot start the audit's thread");

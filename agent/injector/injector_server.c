@@ -13,6 +13,7 @@
 #include "agent/status/http_message.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/thread.h"
 
 enum {
     CONNECTIONS_MAX = 64,
@@ -163,7 +164,7 @@ static void start_visit(struct server *server, int fd) {
     }
     *visit = (struct visit){.server = server, .fd = fd};
     count(server, 1);
-    if (pthread_create(&thread, NULL, run_visit, visit) != 0) {
+    if (thread_start(&thread, run_visit, visit) != 0) {
         count(server, -1);
         free(visit);
         socket_close(fd);

@@ -2,12 +2,12 @@
 
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/thread.h"
 #include "certmgr/patience.h"
 #include "certmgr/resolve.h"
 
@@ -77,9 +77,6 @@ static int sleep_ms(const struct host_resolver *resolver, bool ok) {
 static void *run(void *arg) {
     struct host_resolver *resolver = arg;
     struct pollfd stop = {.fd = resolver->stop_fd, .events = POLLIN};
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, NULL); // signals are the control loop's
     bool ok = true;
     do {
         int64_t now_ms = clock_mono_ms();
@@ -104,7 +101,7 @@ struct host_resolver *host_resolver_start(struct host_table *table, struct host_
         ERR_SET(err, ERR_ENVIRONMENT, "no descriptor is left for the resolver");
         return NULL;
     }
-    int errnum = pthread_create(&resolver->thread, NULL, run, resolver);
+    int errnum = thread_start(&resolver->thread, run, resolver);
     if (errnum != 0) {
         ERR_SET_ERRNO(err, ERR_ENVIRONMENT, errnum, "cannot start the resolver's thread");
         return NULL;

@@ -2,13 +2,13 @@
 
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "agent/staple/staple_ask.h"
 #include "base/clock.h"
+#include "base/thread.h"
 #include "certmgr/patience.h"
 
 #define LOOK_MS 2000 // the wall clock may be set, and time may pass while the host sleeps
@@ -52,9 +52,6 @@ static void ask(struct staple_keeper *keeper, size_t index) {
 
 static void *run(void *arg) {
     struct staple_keeper *keeper = arg;
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, NULL); // signals are the control loop's
     do {
         for (size_t i = 0; i < keeper->table->num && !is_stopped(keeper, 0); i++) {
             if (staple_table_is_due(&keeper->table->entries[i], clock_wall_s())) {
@@ -79,7 +76,7 @@ struct staple_keeper *staple_keeper_start(struct staple_table *table,
         ERR_SET(err, ERR_ENVIRONMENT, "no descriptor is left for OCSP stapling");
         return NULL;
     }
-    int errnum = pthread_create(&keeper->thread, NULL, run, keeper);
+    int errnum = thread_start(&keeper->thread, run, keeper);
     if (errnum != 0) {
         ERR_SET_ERRNO(err, ERR_ENVIRONMENT, errnum, "cannot start the thread for OCSP stapling");
         return NULL;

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -14,6 +13,7 @@
 #include "agent/trust/trust_watch.h"
 #include "base/clock.h"
 #include "base/text.h"
+#include "base/thread.h"
 #include "certmgr/trust/trust_gather.h"
 
 #define LOOK_AGAIN_MS 1000 // for what no event tells
@@ -240,9 +240,6 @@ static int timeout_ms(const struct trust_keeper *keeper) {
 
 static void *run(void *arg) {
     struct trust_keeper *keeper = arg;
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, NULL); // signals are the control loop's
     do {
         pass(keeper);
     } while (wait_for_change(keeper, timeout_ms(keeper)) && settle(keeper));
@@ -266,7 +263,7 @@ struct trust_keeper *trust_keeper_start(struct config *config, struct trust_keep
         ERR_SET(err, ERR_ENVIRONMENT, "no memory or no descriptor left for the trust store");
         return NULL;
     }
-    int errnum = pthread_create(&keeper->thread, NULL, run, keeper);
+    int errnum = thread_start(&keeper->thread, run, keeper);
     if (errnum != 0) {
         ERR_SET_ERRNO(err, ERR_ENVIRONMENT, errnum, "cannot start the trust store's thread");
         return NULL;

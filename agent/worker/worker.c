@@ -1,6 +1,5 @@
 #include "agent/worker/worker.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -9,6 +8,7 @@
 #include "agent/worker/conn_internal.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread.h"
 
 #define LINGER_MS 4000
 #define LINGER_POLL_S 0.01
@@ -307,14 +307,8 @@ static void init_tunnels(struct worker *worker, unsigned index, unsigned num_wor
     pool_init(&worker->pool, env);
 }
 
-// Signals belong to the control thread alone.
 static bool start_thread(struct worker *worker, struct err *err) {
-    sigset_t all;
-    sigset_t old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    int errnum = pthread_create(&worker->thread, NULL, run, worker);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    int errnum = thread_start(&worker->thread, run, worker);
     if (errnum != 0) {
         return ERR_SET_ERRNO(err, ERR_ENVIRONMENT, errnum, "cannot start worker %u", worker->index);
     }

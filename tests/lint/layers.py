@@ -166,6 +166,13 @@ def loggers(files):
             yield file.path, line, f"{match.group(0)}) here: this file returns, others log"
 
 
+def threads(files):
+    for file in files:
+        if file.is_product() and file.path != "base/thread.c":
+            for line, _ in file.matches(r"\bpthread_create\("):
+                yield file.path, line, "pthread_create: thread_start starts threads without signals"
+
+
 def exports(files):
     """foo_bar.c exports foo_bar_* or foo_*, or functions of a type that its folder's headers
     declare (enum close_reason: close_reason_name)."""
@@ -187,4 +194,5 @@ def exports(files):
                 yield file.path, function.line, f"{function.name} is exported from {file.stem}.c"
 
 
-CHECKS = [layers, own_header_first, internal_headers, doors, doors_in_use, loggers, exports]
+CHECKS = [layers, own_header_first, internal_headers, doors, doors_in_use, loggers, threads,
+          exports]

@@ -126,6 +126,13 @@ def test_loggers(monkeypatch):
     assert breaches(monkeypatch, layers.loggers, text) == [1]
 
 
+def test_threads(monkeypatch):
+    bad = "    pthread_create(&thread, NULL, run, NULL);\n"
+    assert breaches(monkeypatch, layers.threads, "    thread_start(&thread, run, NULL);\n") == []
+    assert breaches(monkeypatch, layers.threads, bad) == [1]
+    assert breaches(monkeypatch, layers.threads, bad, "base/thread.c") == []
+
+
 def test_exports(monkeypatch):
     header = c_file(monkeypatch, "agent/net/socket.h", "enum direction {\n};\n")
     good = c_file(monkeypatch, "agent/net/socket_open.c",
