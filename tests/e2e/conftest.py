@@ -12,6 +12,7 @@ import pytest
 sys.dont_write_bytecode = True
 
 from pavise_e2e import network, settings  # noqa: E402
+from pavise_e2e.edge import WebApplication  # noqa: E402
 from pavise_e2e.lab import LoopbackLab, NetworkLab  # noqa: E402
 from pavise_e2e.single import Both, Manager  # noqa: E402
 
@@ -73,6 +74,14 @@ def loopback(request, pavise):
 def both(loopback):
     """One agent that is both sidecars, and an application behind it."""
     return Both(loopback)
+
+
+@pytest.fixture
+def web():
+    """An application behind an inbound port."""
+    made = WebApplication()
+    yield made
+    made.stop()
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from pavise_e2e import settings
 from pavise_e2e.applications import echo, echo_once
 from pavise_e2e.audit import Collector
-from pavise_e2e.edge import BOUND, Edge, Pki, WebApplication, run
+from pavise_e2e.edge import BOUND, Edge, Pki, run
 from pavise_e2e.lab import spiffe_id
 from pavise_e2e.network import free_port
 from pavise_e2e.waiting import wait_until
@@ -20,13 +20,6 @@ from pavise_e2e.waiting import wait_until
 @pytest.fixture(scope="module")
 def pki(tmp_path_factory):
     return Pki(tmp_path_factory.mktemp("audit") / "pki").usual()
-
-
-@pytest.fixture
-def web():
-    application = WebApplication()
-    yield application
-    application.stop()
 
 
 @pytest.fixture

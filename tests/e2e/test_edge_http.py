@@ -39,23 +39,15 @@ def pki(tmp_path_factory):
 
 @pytest.fixture
 def web():
+    """In place of conftest's: it speaks both versions of HTTP."""
     application = HttpApplication()
     yield application
     application.stop()
 
 
-def files(pki, *names):
-    return [{"file": str(pki.certificate(name))} for name in names]
-
-
-def pem(pki, name, **keys):
-    return {"name": name, "certFile": str(pki.certificate(name)),
-            "keyFile": str(pki.key(name)), **keys}
-
-
 def edge_for(lab, pki, web, **keys):
-    return Edge(lab, pki, web.port, {"protocol": "http", "certificates": [pem(pki, "server")],
-                                     "clientCerts": files(pki, "ca"), **keys})
+    return Edge(lab, pki, web.port, {"protocol": "http", "certificates": [pki.presented("server")],
+                                     "clientCerts": pki.listed("ca"), **keys})
 
 
 def refusals(edge):
@@ -122,7 +114,8 @@ def test_exempted_uris(loopback, pki, web, version):
 def test_host_and_sni(loopback, pki, web, version):
     """Acceptance 18."""
     edge = edge_for(loopback, pki, web, clientAuth="required", certificates=[
-        pem(pki, "a", clientCerts=files(pki, "ca")), pem(pki, "b", clientCerts=files(pki, "ca2"))])
+        pki.presented("a", clientCerts=pki.listed("ca")),
+        pki.presented("b", clientCerts=pki.listed("ca2"))])
     assert edge.curl(version, host="a.test", client="client")[1] == "200"
     code, status, output = edge.curl(version, "-H", "Host: b.test", host="a.test", client="client")
     assert (code, status) == (0, "400"), output
@@ -167,8 +160,8 @@ def test_redirect(loopback, pki, web):
     plain = ("curl", "-sS", "-i", "--noproxy", "*", "--max-time", BOUND,
              f"http://127.0.0.1:{edge.port}/a?b")
     assert "HTTP/1.1 2" not in run(*plain).stdout
-    edge.reload({"protocol": "http", "certificates": [pem(pki, "server")],
-                 "clientCerts": files(pki, "ca"), "redirectToHttps": True})
+    edge.reload({"protocol": "http", "certificates": [pki.presented("server")],
+                 "clientCerts": pki.listed("ca"), "redirectToHttps": True})
     done = run(*plain)
     assert done.stdout.startswith("HTTP/1.1 301 "), done.stdout + done.stderr
     assert f"Location: https://127.0.0.1:{edge.port}/a?b" in done.stdout
@@ -405,7 +398,7 @@ def test_an_application_that_takes_nothing(loopback, pki, version):
     body = loopback.write("body", "x" * 16_000_000)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         edge = Edge(loopback, pki, listener.getsockname()[1],
-                    {"protocol": "http", "certificates": [pem(pki, "server")],
+                    {"protocol": "http", "certificates": [pki.presented("server")],
                      "clientAuth": "none", "sendTimeout": "1s"})
         answers = []
         client = threading.Thread(
@@ -444,8 +437,8 @@ def mesh(loopback, pki, web):
         "inbound": {"listen": [], "tunnel": [f"127.0.0.2:{tunnel}"], "ports": [
             {"port": 11000, "deliver": f"127.0.0.1:{web.port}", "protocol": "http",
              "forwardClientCert": "headers", "httpRules": [{"pathPrefix": "/v1"}],
-             "tlsMode": "required", "clientCerts": files(pki, "ca"),
-             "certificates": [pem(pki, "a"), pem(pki, "b")]}]},
+             "tlsMode": "required", "clientCerts": pki.listed("ca"),
+             "certificates": [pki.presented("a"), pki.presented("b")]}]},
         "status": {"listen": f"127.0.0.1:{free_port()}"}}, host=loopback.host)
     loopback.run_agent("mesh-client", {
         "outbound": {"listen": [],
@@ -498,8 +491,8 @@ def test_plaintext_port(loopback, pki, web):
 
 def test_reload_keeps_what_is_open(loopback, pki, web):
     """Acceptance 26: rules change for new connections, open ones go on with theirs."""
-    keys = {"protocol": "http", "certificates": [pem(pki, "server")],
-            "clientCerts": files(pki, "ca")}
+    keys = {"protocol": "http", "certificates": [pki.presented("server")],
+            "clientCerts": pki.listed("ca")}
     edge = Edge(loopback, pki, web.port, keys)
     ask = f"GET /a HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode()
     with tls_socket(edge, pki) as conn:

@@ -35,24 +35,8 @@ def pki(tmp_path_factory):
     return made
 
 
-@pytest.fixture
-def web():
-    application = WebApplication()
-    yield application
-    application.stop()
-
-
-def files(pki, *names):
-    return [{"file": str(pki.certificate(name))} for name in names]
-
-
-def pem(pki, name):
-    return {"name": name, "certFile": str(pki.certificate(name)),
-            "keyFile": str(pki.key(name))}
-
-
 def edge_for(lab, pki, web, **keys):
-    return Edge(lab, pki, web.port, {"certificates": [pem(pki, "server")], **keys})
+    return Edge(lab, pki, web.port, {"certificates": [pki.presented("server")], **keys})
 
 
 # --- who gets in
@@ -60,7 +44,7 @@ def edge_for(lab, pki, web, **keys):
 
 def test_required_certificates(loopback, pki, web):
     """Acceptance 9, 15: several CAs in one list; no certificate is an alert, never a reset."""
-    edge = edge_for(loopback, pki, web, clientCerts=files(pki, "ca", "ca2"))
+    edge = edge_for(loopback, pki, web, clientCerts=pki.listed("ca", "ca2"))
     assert edge.curl(client="client")[:2] == (0, "200")
     assert edge.curl(client="client2")[:2] == (0, "200")
     for _ in range(20):
@@ -81,7 +65,7 @@ def test_required_certificates(loopback, pki, web):
     ("srveku", "unsupported certificate", "bad_usage")])
 def test_refused_certificates(loopback, pki, web, name, alert, reason):
     """Acceptance 16: each kind of wrong certificate, its alert, and its reason in the metrics."""
-    edge = edge_for(loopback, pki, web, clientCerts=files(pki, "ca"))
+    edge = edge_for(loopback, pki, web, clientCerts=pki.listed("ca"))
     for version in (("--tlsv1.3",), ("--tls-max", "1.2")):
         code, _, output = edge.curl(*version, client=name)
         # curl 60: it takes this alert of TLS 1.2 for a verdict on the server, and hides it.
@@ -96,11 +80,11 @@ def test_refused_certificates(loopback, pki, web, name, alert, reason):
 
 
 def test_optional_and_none(loopback, pki, web):
-    edge = edge_for(loopback, pki, web, clientAuth="optional", clientCerts=files(pki, "ca"))
+    edge = edge_for(loopback, pki, web, clientAuth="optional", clientCerts=pki.listed("ca"))
     assert edge.curl()[:2] == (0, "200")
     assert edge.curl(client="client")[:2] == (0, "200")
     assert edge.curl(client="client2")[0] in (55, 56)
-    edge.reload({"certificates": [pem(pki, "server")], "clientAuth": "none"})
+    edge.reload({"certificates": [pki.presented("server")], "clientAuth": "none"})
     assert edge.curl(client="client2")[:2] == (0, "200")  # it is not even asked for
 
 
@@ -119,14 +103,14 @@ def weak_client(edge):
 
 
 def test_weak_certificate(loopback, pki, web):
-    edge = edge_for(loopback, pki, web, clientCerts=files(pki, "ca"))
+    edge = edge_for(loopback, pki, web, clientCerts=pki.listed("ca"))
     assert "BAD_CERTIFICATE" in weak_client(edge)
     assert edge.agent.status.wait_for_refusal("peer_identity")["rule"] == "allowWeakClientCerts"
 
 
 def test_outdated_and_weak_are_forgiven_where_said(loopback, pki, web):
     """Acceptance 34: exactly that, and nothing else."""
-    edge = edge_for(loopback, pki, web, clientCerts=files(pki, "ca"),
+    edge = edge_for(loopback, pki, web, clientCerts=pki.listed("ca"),
                     allowOutdatedClientCerts=True, allowWeakClientCerts=True)
     assert edge.curl(client="past")[:2] == (0, "200")
     assert weak_client(edge).startswith("HTTP/1.1 200")
@@ -136,10 +120,10 @@ def test_outdated_and_weak_are_forgiven_where_said(loopback, pki, web):
 
 def test_pinned_leaf_and_intermediate(loopback, pki, web):
     """Acceptance 29, 30."""
-    edge = edge_for(loopback, pki, web, clientCerts=files(pki, "client"))
+    edge = edge_for(loopback, pki, web, clientCerts=pki.listed("client"))
     assert edge.curl(client="client")[:2] == (0, "200")
     assert edge.curl(client="other")[0] == 56
-    edge.reload({"certificates": [pem(pki, "server")], "clientCerts": files(pki, "int")})
+    edge.reload({"certificates": [pki.presented("server")], "clientCerts": pki.listed("int")})
     assert edge.curl(client="ci")[:2] == (0, "200")
     assert edge.curl(client="client")[0] == 56
 
@@ -158,14 +142,14 @@ def test_the_question_names_its_cas(loopback, pki, web, version):
         return run("openssl", "x509", "-noout", "-subject", "-nameopt", "RFC2253", "-in",
                    pki.certificate(name)).stdout.strip().removeprefix("subject=")
 
-    edge = edge_for(loopback, pki, web, clientCerts=files(pki, "ca2", "ca"))
+    edge = edge_for(loopback, pki, web, clientCerts=pki.listed("ca2", "ca"))
     assert asked_for(edge, version) == [subject("ca2"), subject("ca")]
-    edge.reload({"certificates": [pem(pki, "server")], "clientCerts": files(pki, "client")})
+    edge.reload({"certificates": [pki.presented("server")], "clientCerts": pki.listed("client")})
     assert asked_for(edge, version) == [subject("ca")]  # the issuer of the pinned one
-    edge.reload({"certificates": [{**pem(pki, "server"), "clientCerts": files(pki, "ca2")}],
-                 "clientCerts": files(pki, "ca")})
+    edge.reload({"certificates": [pki.presented("server", clientCerts=pki.listed("ca2"))],
+                 "clientCerts": pki.listed("ca")})
     assert asked_for(edge, version) == [subject("ca2")]
-    edge.reload({"certificates": [pem(pki, "server")], "clientAuth": "none"})
+    edge.reload({"certificates": [pki.presented("server")], "clientAuth": "none"})
     assert asked_for(edge, version) == []
 
 
@@ -209,10 +193,10 @@ def test_a_client_with_two_certificates(loopback, pki, web):
             "-deststorepass", "changeit").check_returncode()
     run("keytool", "-importcert", "-noprompt", "-alias", "ca", "-file", pki.certificate("ca"),
         "-keystore", roots, "-storetype", "pkcs12", "-storepass", "changeit").check_returncode()
-    edge = edge_for(loopback, pki, web, clientCerts=files(pki, "ca2"))
+    edge = edge_for(loopback, pki, web, clientCerts=pki.listed("ca2"))
     for version in ("TLSv1.2", "TLSv1.3"):
         for ca in ("ca2", "ca"):
-            edge.reload({"certificates": [pem(pki, "server")], "clientCerts": files(pki, ca)})
+            edge.reload({"certificates": [pki.presented("server")], "clientCerts": pki.listed(ca)})
             done = run("java", program, both, roots, edge.port, version)
             assert done.stdout.startswith("HTTP/1.1 200"), done.stdout + done.stderr
 
@@ -221,10 +205,10 @@ def test_client_depth(loopback, pki, web):
     """One intermediate by default, none when it says 0."""
     chain = loopback.write("chain.crt", pki.certificate("ci").read_text() +
                            pki.certificate("int").read_text())
-    edge = edge_for(loopback, pki, web, clientCerts=files(pki, "ca"))
+    edge = edge_for(loopback, pki, web, clientCerts=pki.listed("ca"))
     with_chain = ("--cert", chain, "--key", pki.key("ci"))
     assert edge.curl(*with_chain)[:2] == (0, "200")
-    edge.reload({"certificates": [pem(pki, "server")], "clientCerts": files(pki, "ca"),
+    edge.reload({"certificates": [pki.presented("server")], "clientCerts": pki.listed("ca"),
                  "clientDepth": 0})
     assert edge.curl(*with_chain)[0] == 56
     assert edge.curl(client="client")[:2] == (0, "200")
@@ -240,7 +224,7 @@ FULL = {"CN": "svc-a", "O": "Acme", "OU": ["sre", "eng"], "L": "SF", "ST": "CA",
     ("fullSubject", {**FULL, "O": "Other"}, False), ("fullSubject", {"CN": "svc-a"}, False)])
 def test_subjects(loopback, pki, web, mode, subject, passes):
     """Acceptance 31, 32."""
-    edge = edge_for(loopback, pki, web, clientCerts=files(pki, "ca"), subjectValidation=mode,
+    edge = edge_for(loopback, pki, web, clientCerts=pki.listed("ca"), subjectValidation=mode,
                     authorizedSubjects=[{"CN": "somebody else"}, subject])
     code, status, _ = edge.curl(client="client")
     assert (code == 0 and status == "200") is passes
@@ -250,7 +234,7 @@ def test_subjects(loopback, pki, web, mode, subject, passes):
 
 
 def test_a_leaf_switches_subjects_off(loopback, pki, web):
-    edge = edge_for(loopback, pki, web, clientCerts=files(pki, "ca", "client"),
+    edge = edge_for(loopback, pki, web, clientCerts=pki.listed("ca", "client"),
                     subjectValidation="sanCn", authorizedSubjects=[{"CN": "nobody"}])
     assert edge.curl(client="other")[:2] == (0, "200")  # for the whole list
     assert "has no effect while clientCerts holds" in edge.agent.log()
@@ -258,8 +242,10 @@ def test_a_leaf_switches_subjects_off(loopback, pki, web):
 
 def test_certificates_of_the_seed(loopback, tmp_path, web):
     """Acceptance 14: version 1, no SAN, made by the commands that people copy."""
+    seed = Pki(tmp_path / "seed")
+
     def openssl(*argv):
-        assert run("openssl", *argv, cwd=tmp_path).returncode == 0
+        assert run("openssl", *argv, cwd=tmp_path / "seed").returncode == 0
 
     openssl("req", "-x509", "-nodes", "-newkey", "rsa:2048", "-keyout", "ca.key", "-out", "ca.crt",
             "-days", "30", "-subj", "/CN=ROOTCA")
@@ -269,13 +255,9 @@ def test_certificates_of_the_seed(loopback, tmp_path, web):
         openssl("x509", "-req", "-in", "r.csr", "-CA", "ca.crt", "-CAkey", "ca.key",
                 "-set_serial", "01", "-days", "30", "-out", f"{name}.crt")
 
-    class Seed:
-        certificate = staticmethod(lambda name: tmp_path / f"{name}.crt")
-        key = staticmethod(lambda name: tmp_path / f"{name}.key")
-
-    edge = Edge(loopback, Seed, web.port, {
-        "certificates": [{**pem(Seed, "mtls.httpbin.org"), "serverNames": ["mtls.httpbin.org"]}],
-        "clientCerts": files(Seed, "ca")})
+    edge = Edge(loopback, seed, web.port, {
+        "certificates": [seed.presented("mtls.httpbin.org", serverNames=["mtls.httpbin.org"])],
+        "clientCerts": seed.listed("ca")})
     assert edge.curl(client="CLIENT")[:2] == (0, "200")
     assert edge.curl()[0] == 56
 
@@ -285,8 +267,8 @@ def test_certificates_of_the_seed(loopback, tmp_path, web):
 
 def test_by_server_name(loopback, pki, web):
     """Acceptance 19, 25: exact, one label, all; RSA and ECDSA side by side; a missing name."""
-    certificates = [pem(pki, "rsa"), pem(pki, "ec"), pem(pki, "wild"),
-                    {**pem(pki, "any"), "serverNames": ["*"]}]
+    certificates = [pki.presented("rsa"), pki.presented("ec"), pki.presented("wild"),
+                    pki.presented("any", serverNames=["*"])]
     edge = Edge(loopback, pki, web.port, {"certificates": certificates, "clientAuth": "none"})
     ecdsa = ("-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-GCM-SHA256")
     rsa = ("-tls1_2", "-cipher", "ECDHE-RSA-AES128-GCM-SHA256")
@@ -306,7 +288,7 @@ def test_by_server_name(loopback, pki, web):
 
 def test_the_key_that_the_version_can_use(loopback, pki, web):
     """A client of TLS 1.3 whose cipher suites for TLS 1.2 are for RSA, where 1.2 is the newest."""
-    edge = edge_for(loopback, pki, web, certificates=[pem(pki, "rsa"), pem(pki, "ec")],
+    edge = edge_for(loopback, pki, web, certificates=[pki.presented("rsa"), pki.presented("ec")],
                     clientAuth="none")
 
     def subject():
@@ -316,7 +298,7 @@ def test_the_key_that_the_version_can_use(loopback, pki, web):
                      if line.startswith("subject=")), None)
 
     assert subject() == "subject=CN = www.x.ec"
-    edge.reload({"certificates": [pem(pki, "rsa"), pem(pki, "ec")], "clientAuth": "none",
+    edge.reload({"certificates": [pki.presented("rsa"), pki.presented("ec")], "clientAuth": "none",
                  "maxVersion": "1.2"})
     assert subject() == "subject=CN = www.x.rsa"
 
@@ -325,8 +307,8 @@ def test_versions_by_server_name(loopback, pki, web):
     """Acceptance 20."""
     edge = Edge(loopback, pki, web.port, {
         "clientAuth": "none",
-        "certificates": [{**pem(pki, "server"), "serverNames": ["a"], "maxVersion": "1.2"},
-                         {**pem(pki, "any"), "serverNames": ["b"], "minVersion": "1.3"}]})
+        "certificates": [pki.presented("server", serverNames=["a"], maxVersion="1.2"),
+                         pki.presented("any", serverNames=["b"], minVersion="1.3")]})
     for name, version, passes in (("a", ("--tls-max", "1.2"), True), ("a", ("--tlsv1.3",), False),
                                   ("b", ("--tlsv1.3",), True), ("b", ("--tls-max", "1.2"), False)):
         code = edge.curl("-k", *version, host=name)[0]
@@ -380,7 +362,7 @@ def test_no_renegotiation(loopback, pki):
     """A client that asks for it in the middle loses its connection; the same client with OpenSSL's
     server, which was told to allow it, goes on."""
     application = loopback.application(loopback.host, "127.0.0.1", 0, echo)
-    edge = Edge(loopback, pki, application.port, {"certificates": [pem(pki, "server")],
+    edge = Edge(loopback, pki, application.port, {"certificates": [pki.presented("server")],
                                                   "clientAuth": "none"})
     allows = free_port()
     loopback.start("s_server", [
@@ -407,7 +389,8 @@ def test_no_renegotiation(loopback, pki):
 @pytest.mark.parametrize("cipher", ["AES128-GCM-SHA256", "AES256-SHA", "AES128-SHA256"])
 def test_forward_secrecy(loopback, pki, web, cipher):
     """No key exchange by RSA, which this certificate could do; its ECDHE sibling is served."""
-    edge = Edge(loopback, pki, web.port, {"certificates": [pem(pki, "rsa")], "clientAuth": "none"})
+    edge = Edge(loopback, pki, web.port, {"certificates": [pki.presented("rsa")],
+                                          "clientAuth": "none"})
     tls = ("-tls1_2", "-servername", "www.x", "-cipher")
     assert edge.presented(*tls, f"{cipher}:@SECLEVEL=0") is None
     assert edge.presented(*tls, "ECDHE-RSA-AES128-GCM-SHA256") is not None
@@ -420,7 +403,7 @@ def test_encrypted_key(loopback, pki, web):
     assert done.returncode == 0
     key.chmod(0o644)
     phrase = loopback.write("phrase", "not told\n")
-    certificate = {**pem(pki, "server"), "keyFile": str(key), "keyPassphrase": f"file:{phrase}"}
+    certificate = pki.presented("server", keyFile=str(key), keyPassphrase=f"file:{phrase}")
     edge = Edge(loopback, pki, web.port, {"certificates": [certificate], "clientAuth": "none"})
     assert edge.curl()[:2] == (0, "200")
     assert "not told" not in edge.agent.log()
@@ -456,9 +439,9 @@ def keep_session(edge, session, *options):
 @pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
 def test_resumption(loopback, pki, web, version):
     """S5, AP25: for one server name, until a reload, and only while the certificate is let in."""
-    keys = {"certificates": [{**pem(pki, "server"), "serverNames": ["mtls.httpbin.org", "b"]}],
+    keys = {"certificates": [pki.presented("server", serverNames=["mtls.httpbin.org", "b"])],
             "resumption": True}
-    edge = edge_for(loopback, pki, web, **keys, clientCerts=files(pki, "ca"))
+    edge = edge_for(loopback, pki, web, **keys, clientCerts=pki.listed("ca"))
     own = ("-cert", pki.certificate("client"), "-key", pki.key("client"), version)
     session = loopback.path("session")
     keep_session(edge, session, *own)
@@ -467,10 +450,10 @@ def test_resumption(loopback, pki, web, version):
                                     result="resumed") == 1
     assert not reused(edge, session, version, name="b")  # no certificate, another name
     edge.agent.wait_for_log("peer did not return a certificate")
-    edge.reload({**keys, "clientCerts": files(pki, "ca2")})
+    edge.reload({**keys, "clientCerts": pki.listed("ca2")})
     num_seen = len(web.seen)
     assert not reused(edge, session, *own) and len(web.seen) == num_seen
-    edge.reload({**keys, "clientCerts": files(pki, "ca")})
+    edge.reload({**keys, "clientCerts": pki.listed("ca")})
     assert not reused(edge, session, *own) and len(web.seen) == num_seen + 1  # a full handshake
 
 
@@ -502,7 +485,7 @@ def test_alpn(loopback, pki, web):
 
     edge = edge_for(loopback, pki, web, clientAuth="none")
     assert "No ALPN negotiated" in agreed("h2,http/1.1")
-    edge.reload({"certificates": [pem(pki, "server")], "clientAuth": "none",
+    edge.reload({"certificates": [pki.presented("server")], "clientAuth": "none",
                  "alpn": ["http/1.1"]})
     assert "ALPN protocol: http/1.1" in agreed("h2,http/1.1")
     assert "CONNECTED" in agreed("h2") and "ALPN protocol" not in agreed("h2")
@@ -529,7 +512,7 @@ def test_plaintext_on_a_tls_port(loopback, pki, web):
 
 
 def test_permissive(loopback, pki, web):
-    edge = edge_for(loopback, pki, web, tlsMode="permissive", clientCerts=files(pki, "ca"))
+    edge = edge_for(loopback, pki, web, tlsMode="permissive", clientCerts=pki.listed("ca"))
     done = run("curl", "-sS", "--noproxy", "*", f"http://127.0.0.1:{edge.port}/")
     assert done.returncode == 0
     assert edge.curl(client="client")[:2] == (0, "200")
@@ -543,14 +526,14 @@ def test_a_server_that_speaks_first(loopback, pki):
 
     application = loopback.application(loopback.host, "127.0.0.1", 0, greet)
     edge = Edge(loopback, pki, application.port, {
-        "tlsMode": "permissive", "clientAuth": "none", "certificates": [pem(pki, "server")]})
+        "tlsMode": "permissive", "clientAuth": "none", "certificates": [pki.presented("server")]})
     with edge.connect() as connection:
         assert connection.recv(100) == b"220 ready\r\n"
 
 
 def test_bare_connects_are_harmless(loopback, pki, web):
     """Acceptance 8: a probe that connects and leaves is no refusal and reaches nothing."""
-    edge = edge_for(loopback, pki, web, clientCerts=files(pki, "ca"))
+    edge = edge_for(loopback, pki, web, clientCerts=pki.listed("ca"))
     for _ in range(5):
         edge.connect().close()
     wait_until("the probes are over",
@@ -591,16 +574,16 @@ def test_app_tls_reencrypt_and_passthrough(loopback, pki):
     """Acceptance 6, 7."""
     application = WebApplication(server_context(pki, "any"))
     try:
-        keys = {"certificates": [pem(pki, "server")], "clientAuth": "none"}
+        keys = {"certificates": [pki.presented("server")], "clientAuth": "none"}
         edge = Edge(loopback, pki, application.port,
                     {**keys, "appTls": {"mode": "reencrypt"}})
         assert edge.curl()[:2] == (0, "200")
         assert edge.presented() == "O=Test,CN=mtls.httpbin.org"
-        verified = {"mode": "reencrypt", "verify": True, "caCerts": files(pki, "ca"),
+        verified = {"mode": "reencrypt", "verify": True, "caCerts": pki.listed("ca"),
                     "serverName": "any.z"}
         edge.reload({**keys, "appTls": verified})
         assert edge.curl()[:2] == (0, "200")
-        edge.reload({**keys, "appTls": {**verified, "caCerts": files(pki, "any"),
+        edge.reload({**keys, "appTls": {**verified, "caCerts": pki.listed("any"),
                                         "serverName": ""}})
         assert edge.curl()[:2] == (0, "200")  # pinned: the name does not matter
         edge.reload({**keys, "appTls": {**verified, "serverName": "other.z"}})
@@ -620,7 +603,7 @@ def test_app_tls_reencrypt_and_passthrough(loopback, pki):
 def test_reload(loopback, pki, web):
     """Acceptance 21, 26, 33, 35: new connections follow, open ones live, a bad batch is nothing."""
     application = loopback.application(loopback.host, "127.0.0.1", 0, echo)
-    keys = {"certificates": [pem(pki, "server")], "clientCerts": files(pki, "ca")}
+    keys = {"certificates": [pki.presented("server")], "clientCerts": pki.listed("ca")}
     edge = Edge(loopback, pki, application.port, keys)
     context = ssl.create_default_context(cafile=pki.certificate("ca"))
     context.load_cert_chain(pki.certificate("client"), pki.key("client"))
@@ -631,14 +614,14 @@ def test_reload(loopback, pki, web):
 
         assert answers()
         for bad, code in (([{"file": str(pki.key("ca"))}], "invalid_certificate"),
-                          (files(pki, "past"), "certificate_expired"),
-                          (files(pki, "ca", "ca"), "duplicated_certs")):
+                          (pki.listed("past"), "certificate_expired"),
+                          (pki.listed("ca", "ca"), "duplicated_certs")):
             log = edge.reload({**keys, "clientCerts": bad})
             assert "reload_refused" in log and f"clientCerts: {code}" in log
             assert edge.presented() == "O=Test,CN=mtls.httpbin.org" and answers()
         assert "keyFile: the key is not that" in edge.reload(
-            {**keys, "certificates": [{**pem(pki, "server"), "keyFile": str(pki.key("any"))}]})
-        edge.reload({"certificates": [pem(pki, "any")], "clientCerts": files(pki, "ca2")})
+            {**keys, "certificates": [pki.presented("server", keyFile=str(pki.key("any")))]})
+        edge.reload({"certificates": [pki.presented("any")], "clientCerts": pki.listed("ca2")})
         assert edge.presented() == "CN=any"
         assert answers()  # admitted by what was in force then
     assert "PRIVATE" not in edge.agent.log()
@@ -659,7 +642,7 @@ def test_plain_redis_behind_tls(loopback, pki):
     """Acceptance 27."""
     settings.program("redis-cli")
     edge = Edge(loopback, pki, redis_server(loopback),
-                {"certificates": [pem(pki, "server")], "clientAuth": "none"})
+                {"certificates": [pki.presented("server")], "clientAuth": "none"})
     assert edge.pongs() and not edge.pongs(tls=False)
 
 
@@ -667,8 +650,8 @@ def test_peers_only(loopback, pki):
     """Acceptance 28: plaintext is for clients, TLS for replication peers."""
     settings.program("redis-cli")
     edge = Edge(loopback, pki, redis_server(loopback), {
-        "tlsMode": "peersOnly", "certificates": [pem(pki, "server")],
-        "peerCerts": files(pki, "ca")})
+        "tlsMode": "peersOnly", "certificates": [pki.presented("server")],
+        "peerCerts": pki.listed("ca")})
     assert edge.pongs(tls=False) and edge.pongs(client="client")
     assert not edge.pongs() and not edge.pongs(client="client2")
 
@@ -678,7 +661,7 @@ def test_expiry_and_what_is_in_force(loopback, pki, web):
     pki.leaf("soon", "ca", "/CN=soon", "subjectAltName = DNS:mtls.httpbin.org",
              dates=("20200101000000Z", time.strftime("%Y%m%d%H%M%SZ",
                                                      time.gmtime(time.time() + 10 * 86400))))
-    keys = {"certificates": [pem(pki, "soon")], "clientCerts": files(pki, "ca")}
+    keys = {"certificates": [pki.presented("soon")], "clientCerts": pki.listed("ca")}
     edge = edge_for(loopback, pki, web, **keys)
     left = edge.agent.status.metric("pavise_cert_expires_in_seconds",
                                     logical_name="inbound/8443/soon",

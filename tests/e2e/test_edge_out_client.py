@@ -42,16 +42,11 @@ def servers(lab):
     return lab
 
 
-def certificates(pki, *names):
-    return [{"name": name, "certFile": str(pki.certificate(name)), "keyFile": str(pki.key(name))}
-            for name in names]
-
-
 def start_agent(lab, shown=("client",), **rule):
     rule = {"name": "outside", "match": {"networks": [lab.other.v4]}, "tls": "mutual",
-            "serverName": NAME, "serverCerts": [{"file": str(lab.pki.certificate("ca"))}], **rule}
+            "serverName": NAME, "serverCerts": lab.pki.listed("ca"), **rule}
     return lab.agent(lab.web, {"outbound": {
-        "destinations": [rule], "certificates": certificates(lab.pki, *shown)}})
+        "destinations": [rule], "certificates": [lab.pki.presented(name) for name in shown]}})
 
 
 def change(agent, event="reload_done", certificates=None, drop=(), **keys):
@@ -82,7 +77,7 @@ def test_a_certificate_by_name_and_its_rotation(servers):
     open_one.sendall(request)
     assert b"CN=svc-a " in open_one.recv(4096)
     pki = servers.pki
-    renamed = [{**certificates(pki, "again")[0], "name": "client"}]
+    renamed = [pki.presented("again", name="client")]
     change(agent, certificates=renamed)
     assert curl(servers).startswith("CN=svc-again ")
     open_one.sendall(request)
@@ -99,9 +94,9 @@ def test_a_certificate_of_ones_own_needs_no_identity(servers):
     servers.rewrite_entries([])
     rule = {"name": "outside", "match": {"networks": [servers.other.v4]}, "tls": "mutual",
             "serverName": NAME, "clientCert": "client",
-            "serverCerts": [{"file": str(servers.pki.certificate("ca"))}]}
+            "serverCerts": servers.pki.listed("ca")}
     agent = servers.agent(servers.web, {"outbound": {
-        "destinations": [rule], "certificates": certificates(servers.pki, "client")}}, ready=False)
+        "destinations": [rule], "certificates": [servers.pki.presented("client")]}}, ready=False)
     agent.wait_for_log("event=started")
     assert "CN=svc-a " in curl(servers)
 

@@ -44,7 +44,7 @@ def start_agent(lab, *rules, hosts_file="", **outbound):
 
 def by_name(lab, *hosts):
     return {"name": "outside", "match": {"hosts": list(hosts), "ports": [PORT]}, "tls": "simple",
-            "serverCerts": [{"file": str(lab.pki.certificate("ca"))}]}
+            "serverCerts": lab.pki.listed("ca")}
 
 
 def curl(lab, address, port=PORT):

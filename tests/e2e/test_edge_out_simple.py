@@ -65,12 +65,8 @@ def is_answered(lab, port):
     return code == 0
 
 
-def certs(lab, *names):
-    return [{"file": str(lab.pki.certificate(name))} for name in names]
-
-
 def test_by_ca_and_name(servers):
-    agent = start_agent(servers, serverCerts=certs(servers, "ca"), serverName=NAME)
+    agent = start_agent(servers, serverCerts=servers.pki.listed("ca"), serverName=NAME)
     code, body = curl(servers, MODERN)
     assert code == 0 and body == f"hello verify=NONE sni={NAME} TLSv1.3\n"
     agent.wait_for_log("security=tls")
@@ -81,18 +77,18 @@ def test_by_ca_and_name(servers):
 
 
 def test_another_name_or_ca_is_refused(servers):
-    agent = start_agent(servers, serverCerts=certs(servers, "ca"), serverName="other.example")
+    agent = start_agent(servers, serverCerts=servers.pki.listed("ca"), serverName="other.example")
     assert not is_answered(servers, MODERN)
     refusal = agent.status.wait_for_refusal("peer_identity")
     assert 'is not for "other.example"' in refusal["detail"] and refusal["rule"] == "outside"
-    change(agent, serverName=NAME, serverCerts=certs(servers, "ca2"))
+    change(agent, serverName=NAME, serverCerts=servers.pki.listed("ca2"))
     assert not is_answered(servers, MODERN)
-    change(agent, serverCerts=certs(servers, "ca2", "ca"))
+    change(agent, serverCerts=servers.pki.listed("ca2", "ca"))
     assert is_answered(servers, MODERN)
 
 
 def test_without_a_name_the_address_is_verified(servers):
-    agent = start_agent(servers, serverCerts=certs(servers, "ca"))
+    agent = start_agent(servers, serverCerts=servers.pki.listed("ca"))
     assert not is_answered(servers, MODERN)
     assert servers.other.v4 in agent.status.wait_for_refusal("peer_identity")["detail"]
     change(agent, tls="mutual")
@@ -116,11 +112,11 @@ def test_lists_name_certificates_of_the_trust_store(servers):
 
 def test_pins_overlap_in_a_rotation(servers):
     """An exact certificate needs no name; its CA is not asked."""
-    agent = start_agent(servers, serverCerts=certs(servers, "byip"))
+    agent = start_agent(servers, serverCerts=servers.pki.listed("byip"))
     assert not is_answered(servers, MODERN)
-    change(agent, serverCerts=certs(servers, "byip", "server"))
+    change(agent, serverCerts=servers.pki.listed("byip", "server"))
     assert is_answered(servers, MODERN)
-    change(agent, serverCerts=certs(servers, "server"))
+    change(agent, serverCerts=servers.pki.listed("server"))
     assert is_answered(servers, MODERN)
 
 
@@ -141,7 +137,7 @@ def test_verify_false_takes_anybody(servers):
 
 
 def test_a_bad_list_changes_nothing(servers):
-    agent = start_agent(servers, serverCerts=certs(servers, "ca"), serverName=NAME)
+    agent = start_agent(servers, serverCerts=servers.pki.listed("ca"), serverName=NAME)
     junk = servers.write("junk.pem", "no certificate\n")
     change(agent, "reload_refused", serverCerts=[{"file": str(junk)}])
     assert "destination outside: serverCerts: invalid_certificate" in agent.log()
@@ -159,7 +155,7 @@ def test_plain_redis_cli_to_a_server_that_demands_certificates(servers):
                         "--tls-ca-cert-file", str(lab.path("authority.state") / "ca.crt")],
               host=lab.other)
     lab.wait_port(lab.other, lab.other.v4, REDIS)
-    agent = start_agent(lab, tls="mutual", serverCerts=certs(lab, "ca"))
+    agent = start_agent(lab, tls="mutual", serverCerts=lab.pki.listed("ca"))
 
     def ping():
         return lab.web.run([settings.program("redis-cli"), "-h", lab.other.v4, "-p", str(REDIS),

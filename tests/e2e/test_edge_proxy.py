@@ -67,10 +67,9 @@ def test_plain_connections_are_announced(loopback, pki):
 
 def test_the_client_of_tls_is_announced(loopback, pki):
     """Acceptance: the certificate's fields, as the client's own file has them."""
-    application, edge = start(loopback, pki, certificates=[{
-        "name": "server", "certFile": str(pki.certificate("server")),
-        "keyFile": str(pki.key("server"))}], clientCerts=[{"file": str(pki.certificate("ca"))}],
-        alpn=["redis"], forwardClientCert="proxyV2")
+    application, edge = start(loopback, pki, certificates=[pki.presented("server")],
+                              clientCerts=pki.listed("ca"), alpn=["redis"],
+                              forwardClientCert="proxyV2")
     context = ssl.create_default_context(cafile=pki.certificate("ca"))
     context.load_cert_chain(pki.certificate("client"), pki.key("client"))
     context.set_alpn_protocols(["redis"])
@@ -105,9 +104,7 @@ def test_a_balancer_in_front(loopback, pki):
 
 def test_a_balancer_in_front_of_tls(loopback, pki):
     _, edge = start(loopback, pki, acceptProxy="required", proxyFrom=["127.0.0.1"],
-                    clientAuth="none", certificates=[{
-                        "name": "server", "certFile": str(pki.certificate("server")),
-                        "keyFile": str(pki.key("server"))}])
+                    clientAuth="none", certificates=[pki.presented("server")])
     context = ssl.create_default_context(cafile=pki.certificate("ca"))
     connection = edge.connect()
     connection.sendall(header(("198.51.100.7", 4242)))

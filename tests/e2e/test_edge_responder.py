@@ -2,7 +2,7 @@
 
 import pytest
 
-from pavise_e2e.edge import Edge, WebApplication, run
+from pavise_e2e.edge import Edge, run
 from pavise_e2e.faketime import Clock
 from pavise_e2e.network import free_port
 from pavise_e2e.ocsp import HOST, OpensslResponder, RawResponder, Responses, make_pki, stapled
@@ -20,13 +20,6 @@ def _port():
 def _pki(port, tmp_path_factory):
     return make_pki(tmp_path_factory.mktemp("edge-responder") / "pki",
                     f"http://127.0.0.1:{port}/ocsp")
-
-
-@pytest.fixture
-def web():
-    application = WebApplication()
-    yield application
-    application.stop()
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pavise_e2e.edge import Edge, WebApplication
+from pavise_e2e.edge import Edge
 from pavise_e2e.faketime import Clock
 from pavise_e2e.ocsp import HOST, Responses, make_pki, stapled
 from pavise_e2e.waiting import wait_until
@@ -16,13 +16,6 @@ def pki(tmp_path_factory):
 @pytest.fixture
 def responder(pki, tmp_path_factory):
     return Responses(pki, tmp_path_factory.mktemp("edge-responses"))
-
-
-@pytest.fixture
-def web():
-    application = WebApplication()
-    yield application
-    application.stop()
 
 
 def keys_for(pki, **stapling):

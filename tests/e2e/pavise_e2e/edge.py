@@ -67,7 +67,7 @@ class Pki:
         """A list of certificates, as the configuration wants it."""
         return [{"file": str(self.certificate(name))} for name in names]
 
-    def presented(self, name, **keys):
+    def presented(self, name, /, **keys):
         """An entry of `inbound.ports[].certificates`."""
         return {"name": name, "certFile": str(self.certificate(name)),
                 "keyFile": str(self.key(name)), **keys}
@@ -163,10 +163,6 @@ class Edge:
         return {**top, "outbound": {"listen": []},
                 "inbound": {"listen": [], "tunnel": [], "ports": [port]},
                 "status": {"listen": f"127.0.0.1:{self.status_port}"}}
-
-    def certificate(self, name="server", **keys):
-        return {"name": name, "certFile": str(self.pki.certificate(name)),
-                "keyFile": str(self.pki.key(name)), **keys}
 
     def curl(self, *options, client=None, host="mtls.httpbin.org", path="/", ca="ca"):
         """(exit code, HTTP status or "", output)"""
