@@ -12,17 +12,6 @@
 
 #include "tests/http/http2_world.h"
 
-#define GRPC "application/grpc"
-
-#define REQUEST(method, path, ...)                                                                 \
-    (const char *const[]) {                                                                        \
-        ":method", method, ":scheme", "https", ":path", path, ":authority", "h", __VA_ARGS__ NULL  \
-    }
-
-static bool has(const struct http_fields *fields, const char *name, const char *value) {
-    return span_equal_text(http_fields_get(fields, name), value);
-}
-
 static const struct rig_setup SETUP = {.client = HTTP_VERSION_ANY};
 
 // More than a head may have: 40 KB.
@@ -71,7 +60,7 @@ static void test_trailers_of_an_answer_are_too_large(void **state) {
     http2_world_settle(&world);
     assert_true(http2_stream_end(world.app->flows[0].stream, &trailers));
     http2_world_settle(&world);
-    assert_true(has(&flow->head, ":status", "200"));
+    assert_true(fields_have(&flow->head, ":status", "200"));
     assert_int_equal(flow->num_ends, 0);
     assert_int_equal(flow->error, HTTP2_INTERNAL_ERROR);
     assert_int_equal(world.app->flows[0].num_closed, 1);
@@ -205,7 +194,7 @@ static void test_a_client_that_ends(void **state) {
     assert_int_equal(world.app->flows[0].num_closed, 0);
     assert_true(http2_stream_respond(world.app->flows[0].stream, &head, true));
     http2_world_settle(&world);
-    assert_true(has(&asked->head, ":status", "200"));
+    assert_true(fields_have(&asked->head, ":status", "200"));
     assert_int_equal(http_edge_state(world.rig->edge), HTTP_EDGE_OVER);
     http_fields_fini(&head);
     http2_world_fini(&world);

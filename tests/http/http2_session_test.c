@@ -12,17 +12,6 @@
 
 #include "tests/http/http2_world.h"
 
-#define GRPC "application/grpc"
-
-#define REQUEST(method, path, ...)                                                                 \
-    (const char *const[]) {                                                                        \
-        ":method", method, ":scheme", "https", ":path", path, ":authority", "h", __VA_ARGS__ NULL  \
-    }
-
-static bool has(const struct http_fields *fields, const char *name, const char *value) {
-    return span_equal_text(http_fields_get(fields, name), value);
-}
-
 static const struct rig_setup SETUP = {.client = HTTP_VERSION_ANY};
 
 static void test_http1_application(void **state) {
@@ -42,19 +31,19 @@ static void test_http1_application(void **state) {
                  "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-T: t\r\n\r\n");
     http2_world_settle(&world);
     assert_int_equal(flow->num_heads, 2); // the hint and the answer
-    assert_true(has(&flow->head, ":status", "200"));
-    assert_true(has(&flow->head, "x-up", "2"));
+    assert_true(fields_have(&flow->head, ":status", "200"));
+    assert_true(fields_have(&flow->head, "x-up", "2"));
     assert_int_equal(http_fields_find(&flow->head, "x-hop"), -1);
     assert_int_equal(http_fields_find(&flow->head, "transfer-encoding"), -1);
     assert_true(span_equal_text(buf_span(&flow->body), "abc"));
-    assert_true(has(&flow->trailers, "x-t", "t"));
+    assert_true(fields_have(&flow->trailers, "x-t", "t"));
     assert_int_equal(flow->num_closed, 1);
     assert_int_equal(flow->error, HTTP2_NO_ERROR);
     flow = http2_world_ask(&world, REQUEST("HEAD", "/", ), true); // on the same connection
     assert_true(rig_app_got(world.rig, 0, "HEAD / HTTP/1.1\r\nHost: h\r\n\r\n"));
     rig_app_text(world.rig, 0, "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n");
     http2_world_settle(&world);
-    assert_true(has(&flow->head, "content-length", "7"));
+    assert_true(fields_have(&flow->head, "content-length", "7"));
     assert_int_equal(flow->num_closed, 1);
     http2_world_fini(&world);
 }
@@ -97,7 +86,7 @@ static void test_what_is_refused(void **state) {
         http2_world_init(&world, &SETUP, false);
         struct flow *flow =
             http2_world_ask(&world, REQUEST("GET", CASES[i][0], CASES[i][1], "5", ), true);
-        bool answered = has(&flow->head, ":status", "400");
+        bool answered = fields_have(&flow->head, ":status", "400");
         assert_true(answered || flow->num_closed == 1); // by us, or by nghttp2
         assert_int_equal(world.rig->num_backs, 0);
         http2_world_fini(&world);
@@ -109,7 +98,7 @@ static void test_two_hosts(void **state) {
     struct http2_world world;
     http2_world_init(&world, &SETUP, false);
     struct flow *flow = http2_world_ask(&world, REQUEST("GET", "/", "host", "other", ), true);
-    assert_true(has(&flow->head, ":status", "400"));
+    assert_true(fields_have(&flow->head, ":status", "400"));
     assert_int_equal(world.rig->num_backs, 0);
     flow = http2_world_ask(&world, REQUEST("GET", "/", "host", "H", ), true);
     assert_true(rig_app_got(world.rig, 0, "GET / HTTP/1.1\r\nHost: H\r\n\r\n"));
@@ -128,13 +117,13 @@ static void test_each_stream_is_judged(void **state) {
     struct http2_world world;
     http2_world_init(&world, &setup, false);
     struct flow *flow = http2_world_ask(&world, REQUEST("GET", "/x", ), true);
-    assert_true(has(&flow->head, ":status", "400"));
-    assert_true(has(&flow->head, "content-type", "text/html"));
+    assert_true(fields_have(&flow->head, ":status", "400"));
+    assert_true(fields_have(&flow->head, "content-type", "text/html"));
     assert_int_equal(flow->body.len, 154);
     assert_int_equal(world.rig->num_backs, 0);
     flow =
         http2_world_ask(&world, REQUEST("POST", "/open", ), false); // also with its body under way
-    assert_true(has(&flow->head, ":status", "404"));
+    assert_true(fields_have(&flow->head, ":status", "404"));
     assert_int_equal(flow->num_closed, 1);
     flow = http2_world_ask(&world, REQUEST("GET", "/x/../open", ), true);
     assert_true(rig_app_got(world.rig, 0, "GET /open HTTP/1.1\r\nHost: h\r\n\r\n"));
@@ -154,9 +143,9 @@ static void test_grpc(void **state) {
     http2_world_settle(&world);
     assert_int_equal(world.app->num_flows, 1);
     struct flow *seen = &world.app->flows[0];
-    assert_true(has(&seen->head, ":path", "/s/m"));
-    assert_true(has(&seen->head, "te", "trailers"));
-    assert_true(has(&seen->head, ":scheme", "http"));
+    assert_true(fields_have(&seen->head, ":path", "/s/m"));
+    assert_true(fields_have(&seen->head, "te", "trailers"));
+    assert_true(fields_have(&seen->head, ":scheme", "http"));
     assert_true(span_equal_text(buf_span(&seen->body), "ping"));
     struct http_fields head = {.num = 0}, trailers = {.num = 0};
     assert_int_equal(http_fields_set(&head, ":status", span_of_text("200")), HTTP_FIELDS_OK);
@@ -170,7 +159,7 @@ static void test_grpc(void **state) {
     assert_int_equal(seen->num_ends, 1);
     assert_true(http2_stream_end(seen->stream, &trailers));
     http2_world_settle(&world);
-    assert_true(has(&flow->trailers, "grpc-status", "0"));
+    assert_true(fields_have(&flow->trailers, "grpc-status", "0"));
     assert_int_equal(flow->num_closed, 1);
     // Another request of the same client: another stream. Its answer is trailers only.
     flow = http2_world_ask(&world, REQUEST("POST", "/s/n", "content-type", GRPC, ), true);
@@ -179,7 +168,7 @@ static void test_grpc(void **state) {
     assert_int_equal(http_fields_set(&head, "grpc-status", span_of_text("12")), HTTP_FIELDS_OK);
     assert_true(http2_stream_respond(world.app->flows[1].stream, &head, true));
     http2_world_settle(&world);
-    assert_true(has(&flow->head, "grpc-status", "12"));
+    assert_true(fields_have(&flow->head, "grpc-status", "12"));
     assert_int_equal(flow->num_ends, 1);
     http_fields_fini(&head);
     http_fields_fini(&trailers);
@@ -219,9 +208,9 @@ static void test_application_fails(void **state) {
     rig_app_text(world.rig, 2, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc");
     rig_app_end(world.rig, 2);
     http2_world_settle(&world);
-    assert_true(has(&grpc->head, ":status", "502"));
-    assert_true(has(&early->head, ":status", "502"));
-    assert_true(has(&late->head, ":status", "200")); // cut off, and it shows
+    assert_true(fields_have(&grpc->head, ":status", "502"));
+    assert_true(fields_have(&early->head, ":status", "502"));
+    assert_true(fields_have(&late->head, ":status", "200")); // cut off, and it shows
     assert_int_equal(late->error, HTTP2_INTERNAL_ERROR);
     http2_world_fini(&world);
 }
@@ -283,7 +272,7 @@ static void test_uploads_wait_for_the_application(void **state) {
     assert_true(world.rig->backs[0].got.len > sizeof(block));
     rig_app_text(world.rig, 0, "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n");
     http2_world_settle(&world);
-    assert_true(has(&flow->head, ":status", "201"));
+    assert_true(fields_have(&flow->head, ":status", "201"));
     http2_world_fini(&world);
 }
 
@@ -334,7 +323,7 @@ static void test_early_answer_leaves_no_stream(void **state) {
     struct flow *flow = http2_world_ask(&world, REQUEST("POST", "/", ), false);
     rig_app(world.rig, 0, span_of(ANSWER, sizeof(ANSWER) - 1));
     http2_world_settle(&world);
-    assert_true(has(&flow->head, ":status", "200"));
+    assert_true(fields_have(&flow->head, ":status", "200"));
     assert_true(contains(&world.rig->backs[0].got, RESET, sizeof(RESET) - 1));
     assert_false(http_back_is_waiting(world.rig->backs[0].back));
     http2_world_fini(&world);

@@ -143,3 +143,7 @@ struct flow *http2_world_ask(struct http2_world *world, const char *const *field
     http2_world_settle(world);
     return flow;
 }
+
+bool fields_have(const struct http_fields *fields, const char *name, const char *value) {
+    return span_equal_text(http_fields_get(fields, name), value);
+}

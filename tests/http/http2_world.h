@@ -8,6 +8,14 @@
 
 #define HTTP2_FLOWS_MAX 200
 
+#define GRPC "application/grpc"
+
+// The fields of a request to the authority "h": REQUEST("GET", "/", "name", "value", ).
+#define REQUEST(method, path, ...)                                                                 \
+    (const char *const[]) {                                                                        \
+        ":method", method, ":scheme", "https", ":path", path, ":authority", "h", __VA_ARGS__ NULL  \
+    }
+
 struct flow { // a stream as one end sees it
     struct http2_stream *stream;
     struct http_fields head;
@@ -34,7 +42,9 @@ void http2_world_init(struct http2_world *world, const struct rig_setup *setup, 
 void http2_world_fini(struct http2_world *world);
 // Moves frames until nothing moves any more.
 void http2_world_settle(struct http2_world *world);
-// Opens a stream with these names and values (NULL at the end), and settles.
+// Opens a stream with these names and values (NULL at the end; REQUEST), and settles.
 struct flow *http2_world_ask(struct http2_world *world, const char *const *fields, bool end);
+
+bool fields_have(const struct http_fields *fields, const char *name, const char *value);
 
 #endif
