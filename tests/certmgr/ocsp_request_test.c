@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "base/file.h"
-#include "certmgr/x509_der.h"
+#include "tests/certmgr/ocsp_case.h"
 #include "tests/testing/pki.h"
 
 #define CORPUS "tests/fuzz/corpus/ocsp_response/"
@@ -22,21 +22,13 @@ static const uint8_t OF_OPENSSL[] = {
     0x92, 0x04, 0x14, 0xbd, 0x99, 0xde, 0xf8, 0xca, 0x71, 0x66, 0x1f, 0x42, 0xcc, 0xa4,
     0xb3, 0x0a, 0x38, 0x83, 0x21, 0x09, 0x40, 0x57, 0x41, 0x02, 0x03, 0x00, 0x81, 0x01};
 
-static X509 *take_certificate(struct span *rest) {
-    struct span der;
-    assert_true(x509_der_next(rest, &der, NULL));
-    CRYPTO_BUFFER *buffer OWNED(CRYPTO_BUFFER_free) = CRYPTO_BUFFER_new(der.ptr, der.len, NULL);
-    X509 *cert = x509_der_parse(buffer, NULL);
-    assert_non_null(cert);
-    return cert;
-}
-
 static void read_pair(const char *path, X509 **leaf, X509 **issuer) {
     struct buf bytes = {0};
+    struct ocsp_case made;
     assert_true(file_read(path, 65536, &bytes, NULL));
-    struct span rest = buf_span(&bytes);
-    *leaf = take_certificate(&rest);
-    *issuer = take_certificate(&rest);
+    assert_true(ocsp_case_parse(&made, buf_span(&bytes)));
+    *leaf = made.leaf;
+    *issuer = made.issuer;
     buf_fini(&bytes);
 }
 

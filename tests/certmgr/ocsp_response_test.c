@@ -12,39 +12,26 @@
 
 #include "base/buf.h"
 #include "base/file.h"
-#include "certmgr/x509_der.h"
+#include "tests/certmgr/ocsp_case.h"
 
 #define TEN_YEARS (INT64_C(3650) * 86400)
 
 struct made {
     struct buf bytes;
-    X509 *leaf, *issuer;
-    struct span response;
+    struct ocsp_case of; // borrows of `bytes`
 };
-
-static X509 *take_certificate(struct span *rest) {
-    struct span der;
-    assert_true(x509_der_next(rest, &der, NULL));
-    CRYPTO_BUFFER *buffer OWNED(CRYPTO_BUFFER_free) = CRYPTO_BUFFER_new(der.ptr, der.len, NULL);
-    X509 *cert = x509_der_parse(buffer, NULL);
-    assert_non_null(cert);
-    return cert;
-}
 
 static struct made read_made(const char *name) {
     struct made made = {0};
     char path[128];
     snprintf(path, sizeof(path), "tests/fuzz/corpus/ocsp_response/%s", name);
     assert_true(file_read(path, OCSP_RESPONSE_MAX, &made.bytes, NULL));
-    made.response = buf_span(&made.bytes);
-    made.leaf = take_certificate(&made.response);
-    made.issuer = take_certificate(&made.response);
+    assert_true(ocsp_case_parse(&made.of, buf_span(&made.bytes)));
     return made;
 }
 
 static void made_fini(struct made *made) {
-    X509_free(made->leaf);
-    X509_free(made->issuer);
+    ocsp_case_fini(&made->of);
     buf_fini(&made->bytes);
 }
 
@@ -52,7 +39,7 @@ static void expect(const char *name, enum ocsp_status status) {
     struct made made = read_made(name);
     struct ocsp_response out;
     struct err err = {0};
-    if (!ocsp_response_read(made.response, made.leaf, made.issuer, &out, &err)) {
+    if (!ocsp_response_read(made.of.response, made.of.leaf, made.of.issuer, &out, &err)) {
         fail_msg("%s: %s", name, err.msg);
     }
     assert_int_equal(out.status, status);
@@ -64,7 +51,7 @@ static void expect_refused(const char *name, const char *sentence) {
     struct made made = read_made(name);
     struct ocsp_response out;
     struct err err = {0};
-    assert_false(ocsp_response_read(made.response, made.leaf, made.issuer, &out, &err));
+    assert_false(ocsp_response_read(made.of.response, made.of.leaf, made.of.issuer, &out, &err));
     if (strstr(err.msg, sentence) == NULL) {
         fail_msg("%s: %s", name, err.msg);
     }
@@ -96,7 +83,7 @@ static void test_not_the_issuer(void **state) {
     struct made made = read_made("good");
     struct ocsp_response out;
     struct err err = {0};
-    assert_false(ocsp_response_read(made.response, made.leaf, made.leaf, &out, &err));
+    assert_false(ocsp_response_read(made.of.response, made.of.leaf, made.of.leaf, &out, &err));
     assert_non_null(strstr(err.msg, "has not issued the first"));
     made_fini(&made);
 }
@@ -108,17 +95,17 @@ static void test_each_byte_counts(void **state) {
     struct made made = read_made("good");
     struct ocsp_response out;
     uint8_t copy[2048];
-    assert_true(made.response.len < sizeof(copy));
-    for (size_t len = 0; len < made.response.len; len++) {
-        assert_false(ocsp_response_read(span_of(made.response.ptr, len), made.leaf, made.issuer,
-                                        &out, NULL));
+    assert_true(made.of.response.len < sizeof(copy));
+    for (size_t len = 0; len < made.of.response.len; len++) {
+        assert_false(ocsp_response_read(span_of(made.of.response.ptr, len), made.of.leaf,
+                                        made.of.issuer, &out, NULL));
     }
     size_t num_signed = 200; // well into ResponseData and its signature, before the certificates
     for (size_t i = 0; i < num_signed; i++) {
-        memcpy(copy, made.response.ptr, made.response.len);
+        memcpy(copy, made.of.response.ptr, made.of.response.len);
         copy[i] ^= 0x01;
-        assert_false(ocsp_response_read(span_of(copy, made.response.len), made.leaf, made.issuer,
-                                        &out, NULL));
+        assert_false(ocsp_response_read(span_of(copy, made.of.response.len), made.of.leaf,
+                                        made.of.issuer, &out, NULL));
     }
     made_fini(&made);
 }
