@@ -16,6 +16,7 @@
 #include <grpc/support/time.h>
 
 #include "base/check.h"
+#include "certmgr/grpc_parts.h"
 
 enum tag { TAG_START, TAG_STATUS, TAG_MESSAGE, TAG_SEND, TAG_COUNT };
 
@@ -47,34 +48,23 @@ void grpc_stream_library_fini(void) {
     grpc_shutdown_blocking();
 }
 
-static grpc_arg arg_int(const char *key, int value) {
-    return (grpc_arg){
-        .type = GRPC_ARG_INTEGER, .key = (char *)(uintptr_t)key, .value.integer = value};
-}
-
-static grpc_arg arg_text(const char *key, const char *value) {
-    return (grpc_arg){.type = GRPC_ARG_STRING,
-                      .key = (char *)(uintptr_t)key,
-                      .value.string = (char *)(uintptr_t)value};
-}
-
 static grpc_channel *channel_open(const struct grpc_stream_options *options) {
     int message_max = options->message_max > INT_MAX ? INT_MAX : (int)options->message_max;
     int keepalive_ms = options->keepalive_ms > 0 ? options->keepalive_ms : INT_MAX; // INT_MAX: off
     grpc_arg args[] = {
-        arg_text(GRPC_ARG_DEFAULT_AUTHORITY, "localhost"),
-        arg_int(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, message_max),
-        arg_int(GRPC_ARG_ENABLE_HTTP_PROXY, 0),
-        arg_int(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1),
-        arg_int(GRPC_ARG_ENABLE_RETRIES, 0),
-        arg_int(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1),
+        grpc_parts_text(GRPC_ARG_DEFAULT_AUTHORITY, "localhost"),
+        grpc_parts_int(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, message_max),
+        grpc_parts_int(GRPC_ARG_ENABLE_HTTP_PROXY, 0),
+        grpc_parts_int(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1),
+        grpc_parts_int(GRPC_ARG_ENABLE_RETRIES, 0),
+        grpc_parts_int(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1),
         // gRPC takes the minimum backoff as the time that one connection attempt may take.
-        arg_int(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, options->connect_ms),
-        arg_int(GRPC_ARG_KEEPALIVE_TIME_MS, keepalive_ms),
-        arg_int(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0),
+        grpc_parts_int(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, options->connect_ms),
+        grpc_parts_int(GRPC_ARG_KEEPALIVE_TIME_MS, keepalive_ms),
+        grpc_parts_int(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0),
         // A compressed message could unpack to far more than the limit; identity is all we offer.
-        arg_int(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0),
-        arg_int(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, 1 << GRPC_COMPRESS_NONE),
+        grpc_parts_int(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0),
+        grpc_parts_int(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, 1 << GRPC_COMPRESS_NONE),
     };
     grpc_channel_args channel_args = {.num_args = sizeof(args) / sizeof(args[0]), .args = args};
     grpc_channel_credentials *plain = grpc_insecure_credentials_create();
@@ -188,15 +178,6 @@ static void tags_await(struct grpc_stream *stream) {
     }
 }
 
-static void queue_destroy(grpc_completion_queue *queue) {
-    grpc_completion_queue_shutdown(queue);
-    grpc_event event;
-    do {
-        event = grpc_completion_queue_next(queue, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
-    } while (event.type != GRPC_QUEUE_SHUTDOWN);
-    grpc_completion_queue_destroy(queue);
-}
-
 void grpc_stream_free(struct grpc_stream *stream) {
     if (stream == NULL) {
         return;
@@ -209,7 +190,7 @@ void grpc_stream_free(struct grpc_stream *stream) {
     if (stream->channel != NULL) {
         grpc_channel_destroy(stream->channel);
     }
-    queue_destroy(stream->queue);
+    grpc_parts_queue_destroy(stream->queue);
     grpc_byte_buffer_destroy(stream->received);
     grpc_byte_buffer_destroy(stream->waiting);
     grpc_metadata_array_destroy(&stream->initial_metadata);
@@ -323,12 +304,7 @@ struct grpc_stream_end grpc_stream_end(const struct grpc_stream *stream) {
         .code = (int)stream->status,
         .reached = stream->had_message || state == GRPC_CHANNEL_READY || state == GRPC_CHANNEL_IDLE,
     };
-    size_t len = GRPC_SLICE_LENGTH(stream->details);
-    size_t num = len < sizeof(end.details) ? len : sizeof(end.details) - 1;
-    for (size_t i = 0; i < num; i++) {
-        uint8_t byte = GRPC_SLICE_START_PTR(stream->details)[i];
-        end.details[i] = byte >= ' ' && byte <= '~' ? (char)byte : '?';
-    }
+    grpc_parts_details(stream->details, end.details, sizeof(end.details));
     return end;
 }
 

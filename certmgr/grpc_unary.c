@@ -16,6 +16,7 @@
 
 #include "base/check.h"
 #include "certmgr/grpc_code.h"
+#include "certmgr/grpc_parts.h"
 
 #define NUM_OPS 6
 
@@ -31,28 +32,17 @@ struct grpc_unary {
     grpc_slice details;
 };
 
-static grpc_arg arg_int(const char *key, int value) {
-    return (grpc_arg){
-        .type = GRPC_ARG_INTEGER, .key = (char *)(uintptr_t)key, .value.integer = value};
-}
-
-static grpc_arg arg_text(const char *key, const char *value) {
-    return (grpc_arg){.type = GRPC_ARG_STRING,
-                      .key = (char *)(uintptr_t)key,
-                      .value.string = (char *)(uintptr_t)value};
-}
-
 // gRPC takes the descriptor, and aborts the process when it is not a socket.
 static grpc_channel *channel_open(const struct grpc_unary_options *options) {
     int most = options->response_max < INT_MAX ? (int)options->response_max : INT_MAX;
     grpc_arg args[] = {
-        arg_text(GRPC_ARG_DEFAULT_AUTHORITY, options->authority),
-        arg_text(GRPC_ARG_HTTP2_SCHEME, "https"),
-        arg_int(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, most),
-        arg_int(GRPC_ARG_ENABLE_RETRIES, 0),
+        grpc_parts_text(GRPC_ARG_DEFAULT_AUTHORITY, options->authority),
+        grpc_parts_text(GRPC_ARG_HTTP2_SCHEME, "https"),
+        grpc_parts_int(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, most),
+        grpc_parts_int(GRPC_ARG_ENABLE_RETRIES, 0),
         // A compressed message could unpack to far more than the limit; identity is all we offer.
-        arg_int(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0),
-        arg_int(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, 1 << GRPC_COMPRESS_NONE),
+        grpc_parts_int(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0),
+        grpc_parts_int(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, 1 << GRPC_COMPRESS_NONE),
     };
     grpc_channel_args channel_args = {.num_args = sizeof(args) / sizeof(args[0]), .args = args};
     grpc_channel_credentials *plain = grpc_insecure_credentials_create();
@@ -141,15 +131,6 @@ static void await(struct grpc_unary *call) {
     }
 }
 
-static void queue_destroy(grpc_completion_queue *queue) {
-    grpc_event event;
-    grpc_completion_queue_shutdown(queue);
-    do {
-        event = grpc_completion_queue_next(queue, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
-    } while (event.type != GRPC_QUEUE_SHUTDOWN);
-    grpc_completion_queue_destroy(queue);
-}
-
 void grpc_unary_free(struct grpc_unary *call) {
     if (call == NULL) {
         return;
@@ -162,7 +143,7 @@ void grpc_unary_free(struct grpc_unary *call) {
     if (call->channel != NULL) {
         grpc_channel_destroy(call->channel);
     }
-    queue_destroy(call->queue);
+    grpc_parts_queue_destroy(call->queue);
     grpc_byte_buffer_destroy(call->received);
     grpc_metadata_array_destroy(&call->initial_metadata);
     grpc_metadata_array_destroy(&call->trailing_metadata);
@@ -183,27 +164,18 @@ static bool message_move(grpc_byte_buffer *from, struct buf *to) {
     return ok;
 }
 
-static struct grpc_unary_result result_of(int code, struct span details) {
-    struct grpc_unary_result result = {.code = code};
-    size_t num = details.len < sizeof(result.details) ? details.len : sizeof(result.details) - 1;
-    for (size_t i = 0; i < num; i++) {
-        uint8_t byte = details.ptr[i];
-        result.details[i] = byte >= ' ' && byte <= '~' ? (char)byte : '?';
-    }
-    return result;
-}
-
 struct grpc_unary_result grpc_unary_wait(struct grpc_unary *call, struct buf *response) {
     await(call);
     if (call->status != GRPC_STATUS_OK) {
-        return result_of((int)call->status, span_of(GRPC_SLICE_START_PTR(call->details),
-                                                    GRPC_SLICE_LENGTH(call->details)));
+        struct grpc_unary_result result = {.code = (int)call->status};
+        grpc_parts_details(call->details, result.details, sizeof(result.details));
+        return result;
     }
     if (call->received == NULL || !message_move(call->received, response)) {
-        return result_of(GRPC_CODE_INTERNAL,
-                         span_of_text("the answer is missing, compressed or cannot be kept"));
+        return (struct grpc_unary_result){GRPC_CODE_INTERNAL,
+                                          "the answer is missing, compressed or cannot be kept"};
     }
-    return result_of(GRPC_CODE_OK, span_of(NULL, 0));
+    return (struct grpc_unary_result){.code = GRPC_CODE_OK};
 }
 
 void grpc_unary_cancel(struct grpc_unary *call) {

@@ -59,8 +59,8 @@ LAYERS.update({folder: {"base", "certmgr"} | {n if "/" in n else f"agent/{n}" fo
 
 # A header of a library, and the only files (patterns) that may include it.
 DOORS = [
-    (r"grpc/", ["certmgr/grpc_stream.c", "certmgr/grpc_unary.c", "authority/rpc_server.c",
-                "authority/rpc_stream.c"]),
+    (r"grpc/", ["certmgr/grpc_parts.*", "certmgr/grpc_stream.c", "certmgr/grpc_unary.c",
+                "authority/rpc_server.c", "authority/rpc_stream.c"]),
     # The tunnel's CONNECT streams, HTTP messages on `http` ports, gRPC probes.
     (r"nghttp2/", ["agent/http/http2_internal.h", "agent/status/probe_grpc.c",
                    "agent/tunnel/h2_internal.h"]),
