@@ -96,7 +96,7 @@ bool file_read(const char *path, size_t max, struct buf *out, struct err *err) {
     return ok;
 }
 
-static bool write_all(int fd, struct span content) {
+bool file_write_all(int fd, struct span content) {
     while (content.len > 0) {
         ssize_t put = write(fd, content.ptr, content.len);
         if (put < 0 && errno != EINTR) {
@@ -118,7 +118,7 @@ static char *temporary_name(const char *path) {
 
 static bool fill_and_rename(int fd, const char *temporary, const char *path, struct span content,
                             mode_t mode) {
-    return fchmod(fd, mode) == 0 && write_all(fd, content) && fsync(fd) == 0 &&
+    return fchmod(fd, mode) == 0 && file_write_all(fd, content) && fsync(fd) == 0 &&
            rename(temporary, path) == 0;
 }
 

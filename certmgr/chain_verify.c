@@ -53,19 +53,6 @@ static int forgive_expired_leaf(int ok, X509_STORE_CTX *ctx) {
                   X509_STORE_CTX_get_error_depth(ctx) == 0);
 }
 
-static enum verify_result result_of(int error) {
-    switch (error) {
-    case X509_V_ERR_CERT_HAS_EXPIRED:
-        return VERIFY_EXPIRED;
-    case X509_V_ERR_CERT_NOT_YET_VALID:
-        return VERIFY_NOT_YET_VALID;
-    case X509_V_ERR_INVALID_PURPOSE:
-        return VERIFY_BAD_USAGE;
-    default:
-        return VERIFY_UNTRUSTED;
-    }
-}
-
 static enum verify_result build_path(const struct chain_rules *rules, X509_STORE_CTX *ctx,
                                      STACK_OF(X509) * presented, int64_t now, struct err *err) {
     bool client = rules->role == VERIFY_CLIENT;
@@ -88,7 +75,7 @@ static enum verify_result build_path(const struct chain_rules *rules, X509_STORE
     int error = X509_STORE_CTX_get_error(ctx);
     (void)ERR_SET(err, ERR_INPUT, "certificate verify failed: %s (certificate %d of the chain)",
                   X509_verify_cert_error_string(error), X509_STORE_CTX_get_error_depth(ctx) + 1);
-    return result_of(error);
+    return verify_result_of_path(error);
 }
 
 static bool key_is_fit(const X509 *cert, unsigned bits_min) {

@@ -49,6 +49,19 @@ const char *verify_result_sentence(enum verify_result result) {
     return sentences[result];
 }
 
+enum verify_result verify_result_of_path(int error) {
+    switch (error) {
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+        return VERIFY_EXPIRED;
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+        return VERIFY_NOT_YET_VALID;
+    case X509_V_ERR_INVALID_PURPOSE:
+        return VERIFY_BAD_USAGE;
+    default:
+        return VERIFY_UNTRUSTED;
+    }
+}
+
 static enum verify_result refuse(struct verification *v, enum verify_result result) {
     (void)ERR_SET(v->err, ERR_INPUT, "%s", verify_result_sentence(result));
     return result;
@@ -90,19 +103,6 @@ static enum verify_result parse_chain(struct verification *v, CRYPTO_BUFFER *con
     return VERIFY_OK;
 }
 
-static enum verify_result result_of_path_error(int error) {
-    switch (error) {
-    case X509_V_ERR_CERT_HAS_EXPIRED:
-        return VERIFY_EXPIRED;
-    case X509_V_ERR_CERT_NOT_YET_VALID:
-        return VERIFY_NOT_YET_VALID;
-    case X509_V_ERR_INVALID_PURPOSE:
-        return VERIFY_BAD_USAGE;
-    default:
-        return VERIFY_UNTRUSTED;
-    }
-}
-
 // RFC 5280 path validation. A bundle may hold an intermediate as its trust anchor, and times are
 // exact: authorities date notBefore back to allow for clocks that differ.
 static enum verify_result build_path(struct verification *v, X509_STORE_CTX *ctx,
@@ -123,7 +123,7 @@ static enum verify_result build_path(struct verification *v, X509_STORE_CTX *ctx
     int error = X509_STORE_CTX_get_error(ctx);
     (void)ERR_SET(v->err, ERR_INPUT, "%s (certificate %d of the chain)",
                   X509_verify_cert_error_string(error), X509_STORE_CTX_get_error_depth(ctx) + 1);
-    return result_of_path_error(error);
+    return verify_result_of_path(error);
 }
 
 // What is asked of each certificate of the path that led to the trust anchor. `num_below` is the

@@ -29,6 +29,9 @@ enum verify_result {
 const char *verify_result_name(enum verify_result result);     // "unknown_trust_domain"
 const char *verify_result_sentence(enum verify_result result); // for people
 
+// The verdict that fits an error of X509_verify_cert (X509_V_ERR_*).
+enum verify_result verify_result_of_path(int error);
+
 // Who a verified peer is.
 struct peer {
     struct spiffe_id id; // len 0: verified by DNS name, no SPIFFE ID

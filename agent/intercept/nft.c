@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "agent/intercept/ambient.h"
+#include "base/file.h"
 
 #define READ_CHUNK 4096
 #define PATH_LEN_MAX 4096
@@ -34,17 +35,6 @@ static void stdio_files_fini(struct stdio_files *files) {
     }
 }
 
-static bool write_all(int fd, struct span bytes) {
-    while (bytes.len > 0) {
-        ssize_t num = write(fd, bytes.ptr, bytes.len);
-        if (num < 0 && errno != EINTR) {
-            return false;
-        }
-        bytes = num < 0 ? bytes : span_after(bytes, (size_t)num);
-    }
-    return true;
-}
-
 static bool stdio_files_open(struct stdio_files *files, struct span input, struct err *err) {
     for (size_t i = 0; i < 3; i++) {
         files->fds[i] = memfd_create("pavise-nft", MFD_CLOEXEC);
@@ -52,7 +42,7 @@ static bool stdio_files_open(struct stdio_files *files, struct span input, struc
             return ERR_SET_ERRNO(err, ERR_ENVIRONMENT, errno, "cannot make a memory file");
         }
     }
-    if (!write_all(files->fds[0], input) || lseek(files->fds[0], 0, SEEK_SET) != 0) {
+    if (!file_write_all(files->fds[0], input) || lseek(files->fds[0], 0, SEEK_SET) != 0) {
         return ERR_SET_ERRNO(err, ERR_ENVIRONMENT, errno, "cannot write to a memory file");
     }
     return true;

@@ -9,6 +9,7 @@
 
 #include "agent/tls/edge_resume.h"
 #include "agent/tls/tls_foreign.h"
+#include "agent/tls/tls_verify.h"
 #include "base/clock.h"
 #include "base/text.h"
 #include "certmgr/chain_verify.h"
@@ -139,25 +140,6 @@ static enum verify_result judge_by_spiffe(struct edge_session *session,
                             &session->client.peer, &session->why);
 }
 
-static uint8_t alert_for(enum verify_result result) {
-    switch (result) {
-    case VERIFY_UNKNOWN_TRUST_DOMAIN:
-    case VERIFY_UNTRUSTED:
-        return SSL_AD_UNKNOWN_CA;
-    case VERIFY_EXPIRED:
-    case VERIFY_NOT_YET_VALID:
-        return SSL_AD_CERTIFICATE_EXPIRED;
-    case VERIFY_REVOKED:
-        return SSL_AD_CERTIFICATE_REVOKED;
-    case VERIFY_BAD_USAGE:
-        return SSL_AD_UNSUPPORTED_CERTIFICATE;
-    case VERIFY_SUBJECT:
-        return SSL_AD_ACCESS_DENIED;
-    default:
-        return SSL_AD_BAD_CERTIFICATE;
-    }
-}
-
 // However often tickets are renewed, after this time the client proves its key again.
 static void limit_session(SSL *ssl) {
     if (!SSL_session_reused(ssl)) {
@@ -188,7 +170,7 @@ static enum ssl_verify_result_t verify(SSL *ssl, uint8_t *out_alert) {
     if (session->why.msg[0] == '\0') {
         (void)ERR_SET(&session->why, ERR_INPUT, "%s", verify_result_sentence(result));
     }
-    *out_alert = alert_for(result);
+    *out_alert = tls_verify_alert(result);
     return session->rules->answers_http ? ssl_verify_ok : ssl_verify_invalid;
 }
 

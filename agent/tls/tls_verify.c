@@ -15,7 +15,7 @@ void tls_verifier_fini(struct tls_verifier *verifier) {
     free(verifier->detail);
 }
 
-static uint8_t alert_for(enum verify_result result) {
+uint8_t tls_verify_alert(enum verify_result result) {
     switch (result) {
     case VERIFY_NO_CERTIFICATE:
         return SSL_AD_CERTIFICATE_REQUIRED;
@@ -29,13 +29,14 @@ static uint8_t alert_for(enum verify_result result) {
         return SSL_AD_CERTIFICATE_REVOKED;
     case VERIFY_BAD_USAGE:
         return SSL_AD_UNSUPPORTED_CERTIFICATE;
+    case VERIFY_SUBJECT:
+        return SSL_AD_ACCESS_DENIED;
     case VERIFY_OK:
     case VERIFY_TOO_LARGE:
     case VERIFY_MALFORMED:
     case VERIFY_NO_SPIFFE_ID:
     case VERIFY_WEAK:
     case VERIFY_WRONG_NAME:
-    case VERIFY_SUBJECT:
     case VERIFY_RESULT_COUNT:
         break;
     }
@@ -107,7 +108,7 @@ static enum ssl_verify_result_t judge(struct tls_verifier *verifier, SSL *ssl, u
     if (verifier->result != VERIFY_OK) {
         keep_detail(verifier,
                     err.msg[0] != '\0' ? err.msg : verify_result_sentence(verifier->result));
-        *out_alert = alert_for(verifier->result);
+        *out_alert = tls_verify_alert(verifier->result);
         return ssl_verify_invalid;
     }
     verifier->is_verified = true;

@@ -45,6 +45,9 @@ enum ssl_verify_result_t tls_verify_resumed(SSL *ssl, uint8_t *out_alert);
 // The callback for SSL_CTX_sess_set_new_cb.
 int tls_verify_keep_session(SSL *ssl, SSL_SESSION *session);
 
+// The alert (SSL_AD_*) that tells a peer why it was refused; RFC 8446 6.2.
+uint8_t tls_verify_alert(enum verify_result result);
+
 // By what a chain is judged, and when.
 struct tls_judge {
     const struct identity *identity;

@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
+
 #define DEPTH_MAX 4
 #define READ_LEN 16384
 #define GENERATION_FORM "..dddd_dd_dd_dd_dd_dd.ddddddddd" // d: a digit
@@ -44,23 +46,12 @@ bool trust_dir_make_all(const char *path) {
 
 // --- files ---
 
-static bool write_all(int fd, struct span content) {
-    while (content.len > 0) {
-        ssize_t put = write(fd, content.ptr, content.len);
-        if (put < 0 && errno != EINTR) {
-            return false;
-        }
-        content = span_after(content, put < 0 ? 0 : (size_t)put);
-    }
-    return true;
-}
-
 bool trust_dir_write(int dir, const char *path, struct span content) {
     int fd = openat(dir, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
     if (fd < 0) {
         return false;
     }
-    bool ok = fchmod(fd, 0644) == 0 && write_all(fd, content);
+    bool ok = fchmod(fd, 0644) == 0 && file_write_all(fd, content);
     int errnum = errno;
     ok = close(fd) == 0 && ok; // where a network file system says that it is full
     errno = ok ? 0 : errnum;

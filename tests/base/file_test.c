@@ -158,6 +158,24 @@ static void test_failed_write_leaves_nothing(void **state) {
     assert_int_equal(rmdir("dir"), 0);
 }
 
+// A pipe that is full takes no more: what fits is written, and errno says the rest.
+static void test_write_all(void **state) {
+    (void)state;
+    int ends[2];
+    uint8_t block[4096] = {0};
+    assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+    int room = fcntl(ends[1], F_SETPIPE_SZ, sizeof block);
+    assert_int_equal(room, sizeof block);
+    assert_true(file_write_all(ends[1], span_of(block, 0)));
+    assert_true(file_write_all(ends[1], span_of(block, sizeof block)));
+    errno = 0;
+    assert_false(file_write_all(ends[1], span_of(block, 1)));
+    assert_int_equal(errno, EAGAIN);
+    assert_int_equal(read(ends[0], block, sizeof block), sizeof block);
+    close(ends[0]);
+    close(ends[1]);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_read_appends, enter, leave),
@@ -166,6 +184,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_write_replaces_and_sets_the_mode, enter, leave),
         cmocka_unit_test_setup_teardown(test_open_readers_keep_the_old_content, enter, leave),
         cmocka_unit_test_setup_teardown(test_failed_write_leaves_nothing, enter, leave),
+        cmocka_unit_test(test_write_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -90,11 +90,30 @@ static void without_a_verifier_nothing_passes(void **state) {
     SSL_free(ssl);
 }
 
+static void each_verdict_has_its_alert(void **state) {
+    (void)state;
+    static const uint8_t ALERTS[VERIFY_RESULT_COUNT] = {
+        [VERIFY_NO_CERTIFICATE] = SSL_AD_CERTIFICATE_REQUIRED,
+        [VERIFY_UNKNOWN_TRUST_DOMAIN] = SSL_AD_UNKNOWN_CA,
+        [VERIFY_UNTRUSTED] = SSL_AD_UNKNOWN_CA,
+        [VERIFY_EXPIRED] = SSL_AD_CERTIFICATE_EXPIRED,
+        [VERIFY_NOT_YET_VALID] = SSL_AD_CERTIFICATE_EXPIRED,
+        [VERIFY_REVOKED] = SSL_AD_CERTIFICATE_REVOKED,
+        [VERIFY_BAD_USAGE] = SSL_AD_UNSUPPORTED_CERTIFICATE,
+        [VERIFY_SUBJECT] = SSL_AD_ACCESS_DENIED,
+    };
+    for (enum verify_result i = VERIFY_OK; i < VERIFY_RESULT_COUNT; i++) {
+        uint8_t alert = ALERTS[i] != 0 ? ALERTS[i] : SSL_AD_BAD_CERTIFICATE;
+        assert_int_equal(tls_verify_alert(i), alert);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_changed_bundle_is_seen),
         cmocka_unit_test(the_error_queue_is_left_clean),
         cmocka_unit_test(without_a_verifier_nothing_passes),
+        cmocka_unit_test(each_verdict_has_its_alert),
     };
     return cmocka_run_group_tests(tests, tls_fixture_set_up, tls_fixture_tear_down);
 }
