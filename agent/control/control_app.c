@@ -13,6 +13,7 @@
 struct control_app {
     struct control *control;
     int fd;
+    bool was_seen; // it runs, or ran
     ev_io io;
 };
 
@@ -29,6 +30,12 @@ static void on_watcher(struct ev_loop *loop UNUSED, ev_io *io, int events UNUSED
     char word = '\0';
     ssize_t len = recv(app->fd, &word, 1, MSG_DONTWAIT);
     if (len < 0 && (errno == EAGAIN || errno == EINTR)) {
+        return;
+    }
+    if (len == 1 && word == APP_WATCH_SAYS_SEEN) {
+        app->was_seen = true;
+        log_msg(LOG_INFO, "application_seen",
+                "the application runs; the sidecar leaves when its last process has ended");
         return;
     }
     hang_up(app);
@@ -72,6 +79,16 @@ bool control_app_start(struct control *control, struct err *err) {
 void control_app_arm(struct control *control) {
     if (control->app != NULL) {
         ev_io_start(control->loop, &control->app->io);
+    }
+}
+
+int control_app_watcher(const struct control *control) {
+    return control->app == NULL ? -1 : control->app->fd;
+}
+
+void control_app_tell(const struct control *control, int watcher) {
+    if (control->app != NULL && control->app->was_seen) {
+        app_watch_tell_seen(watcher);
     }
 }
 

@@ -231,7 +231,10 @@ static void on_successor(struct ev_loop *loop UNUSED, ev_io *io, int events UNUS
     struct handover_message message;
     switch (handover_receive(handover->fd, &message)) {
     case HANDOVER_OK:
-        handover_close_all(&message); // it has nothing to hand over
+        if (message.kind == HANDOVER_FETCH && message.num_fds == 1) {
+            control_app_tell(handover->control, message.fds[0]);
+        }
+        handover_close_all(&message); // nothing that is lent is kept
         if (!answer(handover, message.kind)) {
             give_up_on(handover, "could not be given what it needs");
         }

@@ -41,6 +41,9 @@ void control_trust_view(const struct control *control, struct trust_view *out); 
 // application is a copy of this one.
 bool control_app_start(struct control *control, struct err *err) MUST_USE;
 void control_app_arm(struct control *control); // there is a loop
+// The successor lends its watcher (-1: it has none), to be told what its predecessor has seen.
+int control_app_watcher(const struct control *control);
+void control_app_tell(const struct control *control, int watcher);
 bool control_app_admits(const struct control *control, const struct config *config,
                         struct err *err) MUST_USE;
 void control_app_stop(struct control *control);

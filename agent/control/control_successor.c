@@ -56,8 +56,10 @@ static bool take_message(struct control_successor *successor, struct handed *int
 }
 
 static bool fetch(struct control_successor *successor, struct handed *into, struct err *err) {
-    struct handover_message message;
-    if (!handover_say(successor->fd, HANDOVER_FETCH)) {
+    int watcher = control_app_watcher(successor->control);
+    struct handover_message message = {
+        .kind = HANDOVER_FETCH, .fds = {watcher}, .num_fds = watcher >= 0 ? 1 : 0};
+    if (!handover_send(successor->fd, &message)) {
         return ERR_SET(err, ERR_ENVIRONMENT, "the running agent has ended");
     }
     while (successor->listener < 0) {

@@ -3,7 +3,7 @@
 // like the listeners themselves). Only the same user or root may talk here, in both directions.
 //
 //     successor                          predecessor
-//     FETCH                      ->
+//     FETCH (its watcher, if any) ->            which is told whether the application was seen
 //                                <-      SOCKETS... (descriptors), then LISTENER (this very socket)
 //     READY                      ->                                    it has an identity
 //                                <-      PINS (a file in memory)       and no state is saved here

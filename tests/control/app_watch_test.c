@@ -97,15 +97,58 @@ static void test_who_is_not_the_application(void **state) {
     assert_int_equal(look(&watch, APP_WATCH_HITS), APP_WATCH_RUNS);
 }
 
-// The hook that waits for the agent is executed before there is an application: it must not look
-// like one that has come and gone.
-static void test_a_moment_in_another_group(void **state) {
+// Health checks of what holds the namespace, where that is ours and has any.
+static void test_who_is_beside_process_1(void **state) {
     (void)state;
     struct app_watch watch = watch_of(getuid() + 1);
-    add("24", "24 (runc:[2:INIT]) S", "0::/../../../system.slice/containerd.service\n");
+    put("1", "stat", "1 (pavise) S");
+    add("27", "27 (pavise) S", "0::/../pause\n");
+    assert_int_equal(look(&watch, APP_WATCH_HITS), APP_WATCH_NOT_YET);
+    put("1", "stat", "1 (pause) S");
+    assert_int_equal(look(&watch, APP_WATCH_HITS), APP_WATCH_RUNS);
+}
+
+// The hook that waits for the agent, and every health check, is executed while there may be no
+// application: it must not look like one that has come and gone, however long it takes.
+static void test_on_its_way_to_the_agent(void **state) {
+    (void)state;
+    static const char *const GROUPS[] = {
+        "0::/../../../system.slice/containerd.service\n",
+        "0::/../docker.service\n", // beside docker-ID.scope
+        "0::/../libpod-conmon-1.scope\n",
+    };
+    struct app_watch watch = watch_of(getuid() + 1);
+    add("24", "24 (runc:[2:INIT]) S", GROUPS[0]);
+    for (size_t i = 0; i < sizeof(GROUPS) / sizeof(GROUPS[0]); i++) {
+        put("24", "cgroup", GROUPS[i]);
+        assert_int_equal(look(&watch, 10 * APP_WATCH_HITS), APP_WATCH_NOT_YET);
+    }
+    put("24", "stat", "24 (other:[2:INIT]) S"); // a runtime that is not known by name
     assert_int_equal(look(&watch, APP_WATCH_HITS - 1), APP_WATCH_NOT_YET);
     put("24", "cgroup", OWN_GROUP);
     assert_int_equal(look(&watch, 10 * APP_WATCH_MISSES), APP_WATCH_NOT_YET);
+}
+
+// With version 1 a process is moved one group after the other.
+static void test_half_moved(void **state) {
+    (void)state;
+    struct app_watch watch = watch_of(getuid() + 1);
+    put("1", "cgroup", "2:cpu:/docker/host\n1:pids:/docker/host\n0::/\n");
+    put("self", "cgroup", "2:cpu:/docker/agent\n1:pids:/docker/agent\n0::/\n");
+    add("24", "24 (runc:[2:INIT]) S", "2:cpu:/docker/agent\n1:pids:/user/1\n0::/\n");
+    assert_int_equal(look(&watch, 10 * APP_WATCH_HITS), APP_WATCH_NOT_YET);
+    put("24", "cgroup", "2:cpu:/docker/job\n1:pids:/docker/job\n0::/\n");
+    assert_int_equal(look(&watch, APP_WATCH_HITS), APP_WATCH_RUNS);
+}
+
+// A job may be over before it is looked at; its container was there before that.
+static void test_a_job_that_takes_no_time(void **state) {
+    (void)state;
+    struct app_watch watch = watch_of(getuid() + 1);
+    add("24", "24 (runc:[2:INIT]) S", OTHERS_GROUP);
+    assert_int_equal(look(&watch, APP_WATCH_HITS), APP_WATCH_RUNS);
+    take_away("24");
+    assert_int_equal(look(&watch, APP_WATCH_MISSES), APP_WATCH_ENDED);
 }
 
 // Without control groups of their own containers are told apart by uid alone.
@@ -140,10 +183,12 @@ static void test_the_process_says_it(void **state) {
     assert_int_equal(read(ends[0], &word, 1), 0);
     close(ends[0]);
     struct pollfd soon = {.fd = fd, .events = POLLIN};
+    assert_int_equal(recv(fd, &word, 1, 0), 1);
+    assert_int_equal(word, APP_WATCH_SAYS_SEEN);
     assert_int_equal(poll(&soon, 1, 200), 0);
     take_away("23");
     assert_int_equal(recv(fd, &word, 1, 0), 1);
-    assert_int_equal(word, 'e');
+    assert_int_equal(word, APP_WATCH_SAYS_ENDED);
     assert_int_equal(recv(fd, &word, 1, 0), 0);
     close(fd);
 }
@@ -152,7 +197,10 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_an_application_comes_and_goes, begin),
         cmocka_unit_test_setup(test_who_is_not_the_application, begin),
-        cmocka_unit_test_setup(test_a_moment_in_another_group, begin),
+        cmocka_unit_test_setup(test_who_is_beside_process_1, begin),
+        cmocka_unit_test_setup(test_on_its_way_to_the_agent, begin),
+        cmocka_unit_test_setup(test_half_moved, begin),
+        cmocka_unit_test_setup(test_a_job_that_takes_no_time, begin),
         cmocka_unit_test_setup(test_all_in_one_group, begin),
         cmocka_unit_test_setup(test_nothing_to_be_seen, begin),
         cmocka_unit_test_setup(test_the_process_says_it, begin),

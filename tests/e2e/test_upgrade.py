@@ -3,6 +3,7 @@ lost, nothing is refused, and a successor that is no good changes nothing."""
 
 import json
 import os
+import pathlib
 import re
 import signal
 import socket
@@ -298,6 +299,42 @@ def test_the_application_ends_before_the_successor_is_ready(both):
     authority.signal(signal.SIGCONT)
     assert new.wait() == 0
     assert "event=application_ended" in old.log() and "event=application_ended" in new.log()
+
+
+def watcher_in(namespace):
+    """The process that looks at the application, by its name, in the namespace of that path."""
+    def is_it(process):
+        try:
+            return ((process / "comm").read_text() == "pavise-watcher\n" and
+                    os.path.samefile(process / "ns/pid", namespace))
+        except OSError:  # it has ended
+            return False
+    [process] = filter(is_it, pathlib.Path("/proc").glob("[0-9]*"))
+    return int(process.name)
+
+
+def test_the_application_ends_before_the_successor_starts(both):
+    """What the predecessor has seen of the application, the successor knows: it does not wait for
+    one that has ended already."""
+    lab = both.lab
+    namespace = process_namespace(lab)
+    enter = ["nsenter", f"--pid={namespace}", "unshare", "--mount", "sh", "-c",
+             "mount -t proc proc /proc && exec \"$@\"", "sh"]
+    app = lab.start("app", [*enter, "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+                            "sleep", "infinity"])
+    config = {**both.config, "drain": {"withApplication": True}}
+    old = lab.run_agent("agent", config, host=lab.host, wrap=enter)
+    watcher = watcher_in(namespace)
+    old.wait_for_log("event=application_seen")
+    os.kill(watcher, signal.SIGSTOP)  # the end is not noticed yet
+    os.kill(int(only_child(app.pid)), signal.SIGKILL)
+    app.wait()
+    new = lab.start("successor", [*enter, lab.pavise, "agent", "--config", old.config_path,
+                                  "--take-over"])
+    assert new.wait() == 0
+    assert "event=application_ended" in new.log()
+    os.kill(watcher, signal.SIGCONT)
+    assert old.wait() == 0
 
 
 FETCH, LISTENER, READY, BUSY = 1, 3, 4, 7
