@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/command/hold.h"
 #include "agent/config/config.h"
 #include "agent/intercept/nft.h"
 #include "agent/intercept/redirect.h"
@@ -17,12 +18,14 @@
 enum { EXIT_DONE = 0, EXIT_INPUT = 1, EXIT_USAGE = 2 };
 
 static const char USAGE[] =
-    "usage: pavise intercept up|down|show --config FILE [--dry-run]\n"
+    "usage: pavise intercept up|down|show --config FILE [--hold | --dry-run]\n"
     "Redirects this network namespace's TCP connections to the agent, by nft rules.\n"
     "  up           puts the rules in, or replaces them in one step (needs NET_ADMIN)\n"
     "  down         removes them; connections that are redirected break (needs NET_ADMIN)\n"
     "  show         prints the rules in force with their counters (needs NET_ADMIN)\n"
     "  --config F   the agent's configuration; down and show do not read it\n"
+    "  --hold       with up: stays until SIGTERM without any privilege, for a container that\n"
+    "               holds this network while its application and its agent come and go\n"
     "  --dry-run    with up or down: prints what nft would be given, and changes nothing\n";
 
 struct order;
@@ -33,6 +36,7 @@ struct order {
     action_fn *action;
     const char *config; // NULL when not given
     bool dry_run;
+    bool hold;
     bool help;
 };
 
@@ -74,6 +78,11 @@ static int apply(const struct order *order, const struct buf *rules, const char 
     return fflush(stdout) == 0 ? EXIT_DONE : EXIT_INPUT;
 }
 
+static int hold(void) {
+    struct err err = {0};
+    return hold_until_told(&err) ? EXIT_DONE : fail(&err);
+}
+
 static void describe_direction(const struct redirect *redirect, char *out, size_t cap) {
     if (!redirect->is_on) {
         snprintf(out, cap, "not redirected");
@@ -107,7 +116,7 @@ static int up_with(const struct order *order, const struct config *config) {
     int code = ok ? apply(order, &rules, done) : fail(&err);
     buf_fini(&rules);
     buf_fini(&warnings);
-    return code;
+    return code == EXIT_DONE && order->hold ? hold() : code;
 }
 
 static int up(const struct order *order) {
@@ -170,19 +179,22 @@ static action_fn *find_action(const char *name) {
 static bool parse_arguments(int argc, char **argv, struct order *out) {
     static const struct option OPTIONS[] = {{"config", required_argument, NULL, 'c'},
                                             {"dry-run", no_argument, NULL, 'd'},
+                                            {"hold", no_argument, NULL, 'o'},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
     int option = 0;
     while ((option = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1) {
         out->help |= option == 'h';
         out->dry_run |= option == 'd';
+        out->hold |= option == 'o';
         out->config = option == 'c' ? optarg : out->config;
         if (option == '?' || out->help) {
             return false;
         }
     }
     out->action = optind + 1 == argc ? find_action(argv[optind]) : NULL;
-    if (out->action == NULL || (out->action == show && out->dry_run)) {
+    if (out->action == NULL || (out->action == show && out->dry_run) ||
+        (out->hold && (out->action != up || out->dry_run))) {
         return false;
     }
     // A broken configuration must not keep the rules from being removed.

@@ -112,7 +112,8 @@ def configuration(intercept, diff_id, created):
     }
     if not intercept:
         inner["ExposedPorts"] = {"15008/tcp": {}, "15021/tcp": {}}
-        # Docker's extension; podman and docker read it, the OCI specification ignores it.
+        # Docker's extension, which the OCI specification does not know: docker reads it, podman
+        # only where the image is in Docker's format (skopeo copy --format v2s2).
         inner["Healthcheck"] = {"Test": ["CMD", f"/{PROGRAM}", "status", "--ready"],
                                 "Interval": 10_000_000_000, "Timeout": 5_000_000_000}
     return {

@@ -41,7 +41,7 @@ AGENT = {
     "agent/inject": {"config", "certmgr/trust"},
     "agent/injector": {"inject", "net", "status"},
     "agent/command": {"config", "control", "edge", "inject", "injector", "intercept", "net",
-                      "observe", "status", "trust", "certmgr/trust"},
+                      "observe", "sandbox", "status", "trust", "certmgr/trust"},
 }
 LAYERS = {
     "base": set(),
