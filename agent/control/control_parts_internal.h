@@ -37,13 +37,11 @@ const char *control_trust_error(const struct control *control);
 void control_trust_view(const struct control *control, struct trust_view *out); // trust_view_fini
 
 // control_app.c
-// Before the sandbox and the first thread, and before a key is read: the process that looks at the
-// application is a copy of this one.
+// Before the sandbox, the first thread and the first key: the watcher is a copy of this process.
 bool control_app_start(struct control *control, struct err *err) MUST_USE;
 void control_app_arm(struct control *control); // there is a loop
-// The successor lends its watcher (-1: it has none), to be told what its predecessor has seen.
-int control_app_watcher(const struct control *control);
-void control_app_tell(const struct control *control, int watcher);
+int control_app_watcher(const struct control *control); // -1: none; it is lent to the predecessor
+void control_app_tell(const struct control *control, int watcher); // what was seen here
 bool control_app_admits(const struct control *control, const struct config *config,
                         struct err *err) MUST_USE;
 void control_app_stop(struct control *control);
