@@ -39,7 +39,7 @@ void control_trust_view(const struct control *control, struct trust_view *out); 
 // control_app.c
 // Before the sandbox, the first thread and the first key: the watcher is a copy of this process.
 bool control_app_start(struct control *control, struct err *err) MUST_USE;
-void control_app_arm(struct control *control); // there is a loop
+void control_app_arm(struct control *control);          // there is a loop
 int control_app_watcher(const struct control *control); // -1: none; it is lent to the predecessor
 void control_app_tell(const struct control *control, int watcher); // what was seen here
 bool control_app_admits(const struct control *control, const struct config *config,
