@@ -13,14 +13,24 @@ yaml = pytest.importorskip("yaml")
 
 PAGE = (settings.REPOSITORY / "docs/migration.md").read_text(encoding="utf-8")
 BLOCKS = dict(re.findall(r"```(?:sh|yaml)\n# ([^\n]*)\n(.*?)```", PAGE, re.DOTALL))
-FILE = "/etc/pavise/pavise.yaml"
+FILE = "/etc/pavise/agent.yaml"
 REFUSED = ("refused", "reset", "closed")
 
-# systemd is not here: what a unit would do with `reload`.
+UNITS = settings.REPOSITORY / "deploy/systemd"
+# systemd is not here: what the units would do.
 SYSTEMCTL = """#!/bin/sh
 echo "$*" >>{calls}
-[ "$1" != reload ] || kill -HUP "$(cat {pid})"
+case "$*" in
+reload*) kill -HUP "$(cat {pid})" ;;
+"enable --now pavise-intercept") {up} ;;
+"disable --now pavise-intercept") {down} ;;
+esac
 """
+
+
+def unit_line(unit, key):
+    return re.search(rf"^{key}=/usr/bin/(.*)", (UNITS / unit).read_text(encoding="utf-8"),
+                     re.MULTILINE).group(1)
 
 
 class Walk:
@@ -41,19 +51,24 @@ class Walk:
     def put(self, name, block):
         """The file of that block, as NAME's configuration."""
         config = yaml.safe_load(self.here(BLOCKS[block]))
-        config["intercept"] = {"uid": UIDS[self.hosts[name].name]}
+        assert config["intercept"]["inbound"]["excludePorts"] == [22]  # nobody is locked out
+        config["intercept"]["uid"] = UIDS[self.hosts[name].name]
         return self.lab.configuration(f"agent-{name}", config)
 
     def begin(self, name):
         """What `systemctl start` would have done."""
-        config = yaml.safe_load(self.here(BLOCKS["/etc/pavise/pavise.yaml, permissive"]))
+        config = yaml.safe_load(self.here(BLOCKS["/etc/pavise/agent.yaml, permissive"]))
         uid = UIDS[self.hosts[name].name]
-        self.agents[name] = self.lab.run_agent(
-            f"agent-{name}", {**config, "intercept": {"uid": uid}}, host=self.hosts[name], uid=uid)
+        config["intercept"]["uid"] = uid
+        self.agents[name] = self.lab.run_agent(f"agent-{name}", config, host=self.hosts[name],
+                                               uid=uid)
+        own = str(self.lab.path(f"agent-{name}.yaml"))
         self.lab.path(f"{name}.bin").mkdir()
         self.lab.write(f"{name}.pid", str(self.agents[name].pid))
         self.lab.write(f"{name}.bin/systemctl", SYSTEMCTL.format(
-            calls=self.lab.path(f"{name}.calls"), pid=self.lab.path(f"{name}.pid")), 0o755)
+            calls=self.lab.path(f"{name}.calls"), pid=self.lab.path(f"{name}.pid"),
+            up=unit_line("pavise-intercept.service", "ExecStart").replace(FILE, own),
+            down=unit_line("pavise-intercept.service", "ExecStop").replace(FILE, own)), 0o755)
 
     def run(self, name, block):
         """The commands of a block, on that host; their output."""
@@ -114,11 +129,11 @@ def test_the_whole_way_and_back(walk):
     assert re.search(rf"^{re.escape(walk.hosts['data'].v4)} +pinned", look, re.MULTILINE)
     assert walk.plaintext("web", "outbound") == 0
 
-    walk.reload("web", "on web: reload", "/etc/pavise/pavise.yaml on web, pinned")
+    walk.reload("web", "on web: reload", "/etc/pavise/agent.yaml on web, pinned")
     walk.call("web")
     free = walk.lab.application(walk.hosts["other"], walk.hosts["other"].v4, 9000, echo)
     echo_once(walk.hosts["web"], walk.hosts["other"].v4, 9000)
-    walk.reload("web", "on web: reload", "/etc/pavise/pavise.yaml on web, deny")
+    walk.reload("web", "on web: reload", "/etc/pavise/agent.yaml on web, deny")
     walk.call("web")
     echo_once(walk.hosts["web"], walk.hosts["other"].v4, 9000)  # the exception
     assert free.accepts == 2
@@ -126,24 +141,31 @@ def test_the_whole_way_and_back(walk):
     held = walk.lab.connect(walk.hosts["other"], walk.hosts["data"].v4, 9000)
     held.sendall(b"x")
     assert held.recv(1) == b"x"
-    walk.reload("data", "on data: reload", "/etc/pavise/pavise.yaml on data, strict")
+    walk.reload("data", "on data: reload", "/etc/pavise/agent.yaml on data, strict")
     assert ended(held)
     walk.call("web")
     assert outcome(walk.hosts["other"], walk.hosts["data"].v4, 9000) in REFUSED
     assert walk.agents["data"].status.wait_for_refusal("direct_refused")
 
-    walk.reload("data", "on data: back", "/etc/pavise/pavise.yaml, permissive")
+    walk.reload("data", "on data: back", "/etc/pavise/agent.yaml, permissive")
     walk.call("other")
     walk.run("data", "on data: remove")
     walk.agents["data"].terminate()
     walk.call("other")
-    walk.reload("web", "on web: reload", "/etc/pavise/pavise.yaml, permissive")
+    walk.reload("web", "on web: reload", "/etc/pavise/agent.yaml, permissive")
     assert outcome(walk.hosts["web"], walk.hosts["data"].v4, 9000) in REFUSED
     walk.run("web", "on web: forget")
     walk.call("web")
     calls = walk.lab.path("data.calls").read_text(encoding="utf-8").split("\n")
-    assert calls == ["enable --now pavise-agent", "reload pavise-agent", "reload pavise-agent",
-                     "disable --now pavise-agent", ""]
+    assert calls == ["enable --now pavise-agent", "enable --now pavise-intercept",
+                     "reload pavise-agent", "reload pavise-agent",
+                     "disable --now pavise-intercept", "disable --now pavise-agent", ""]
+
+
+def test_the_units_read_the_pages_file():
+    assert FILE in PAGE
+    for unit in ("pavise-agent.service", "pavise-intercept.service"):
+        assert FILE in unit_line(unit, "ExecStart")
 
 
 def test_every_block_is_walked():
