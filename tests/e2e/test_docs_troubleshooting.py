@@ -1,4 +1,5 @@
-"""docs/troubleshooting.md, "It does not start": each sentence provoked, and what it ends with."""
+"""docs/troubleshooting.md: what it says of a start that fails, each sentence provoked, and of
+trying a connection by hand."""
 
 import re
 import socket
@@ -7,6 +8,7 @@ import subprocess
 import pytest
 
 from pavise_e2e import settings
+from pavise_e2e.lab import UIDS
 
 PAGE = (settings.REPOSITORY / "docs/troubleshooting.md").read_text(encoding="utf-8")
 SECTION = PAGE.partition("## It does not start")[2]
@@ -96,3 +98,26 @@ def test_it_does_not_start(tmp_path, sentence):
         wanted = wanted.replace(word, r"\S+")
     assert re.search(wanted, done.said), done.said
     assert str(done.code) == ROWS[sentence], done.said
+
+
+DIAL = """
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], 15008), 20).close()
+    print("connected")
+except ConnectionRefusedError:
+    print("refused")
+"""
+
+
+def test_to_try_a_connection_by_hand(lab):
+    """As the page says, nobody is there; as anybody else, the sidecar always is."""
+    lab.authority()
+    lab.agent(lab.web)
+    as_agent = re.search(r"^(setpriv --reuid=)1337( --clear-groups) nc .* PEER 15008", PAGE,
+                         re.MULTILINE)
+    python = ["/usr/bin/python3", "-c", DIAL, lab.server.v4]
+    user = f"{as_agent.group(1)}{UIDS['web']}{as_agent.group(2)}".split()
+    done = lab.web.run([*user, *python])
+    assert done.stdout.strip() == b"refused", done.stderr
+    assert lab.web.run(python).stdout.strip() == b"connected"
