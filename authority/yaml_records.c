@@ -181,7 +181,9 @@ bool yaml_records_parse(const char *name, struct span text, const struct yaml_re
         return ERR_NO_MEMORY(err, "reading YAML");
     }
     yaml_parser_set_encoding(&reader.parser, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(&reader.parser, text.ptr, text.len);
+    // An empty file has no memory, which libyaml would abort for.
+    const uint8_t *input = text.len == 0 ? (const uint8_t *)"" : text.ptr;
+    yaml_parser_set_input_string(&reader.parser, input, text.len);
     bool ok = read_file(&reader);
     drop_event(&reader);
     yaml_parser_delete(&reader.parser);

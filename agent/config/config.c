@@ -110,6 +110,12 @@ struct config *config_load(const char *path, struct buf *errors, struct buf *war
         buf_fini(&text);
         return NULL;
     }
+    // Rather a file that is being written, or was to a full disk, than the wish for all defaults: a
+    // reload would forget who is allowed.
+    if (text.len == 0) {
+        (void)!buf_printf(errors, "%s: the file is empty; all defaults are {}\n", path);
+        return NULL;
+    }
     struct config *config = config_parse(path, buf_span(&text), errors, warnings);
     buf_fini(&text);
     return config;

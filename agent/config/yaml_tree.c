@@ -285,7 +285,9 @@ bool yaml_tree_parse(struct yaml_tree *out, struct span text, struct report *rep
         return false;
     }
     yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(&parser, text.ptr, text.len);
+    // An empty file has no memory, which libyaml would abort for.
+    const uint8_t *input = text.len == 0 ? (const uint8_t *)"" : text.ptr;
+    yaml_parser_set_input_string(&parser, input, text.len);
     struct builder builder = {.tree = out, .report = report};
     read_events(&builder, &parser, text);
     yaml_parser_delete(&parser);

@@ -85,6 +85,14 @@ static const struct mistake {
     {"- {uid: 1, spiffeId: \"\xff\"}\n", "e.yaml:", ""},
 };
 
+// It has no bytes to point to.
+static void test_empty_file(void **state) {
+    (void)state;
+    struct err err = {0};
+    assert_null(entries_parse("e.yaml", span_of(NULL, 0), "example.org", &err));
+    assert_non_null(strstr(err.msg, "the file is empty"));
+}
+
 static void test_mistakes_are_placed(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof(mistakes) / sizeof(mistakes[0]); i++) {
@@ -135,11 +143,9 @@ static void test_missing_file(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_first_match_wins),
-        cmocka_unit_test(test_empty_list_matches_nobody),
-        cmocka_unit_test(test_mistakes_are_placed),
-        cmocka_unit_test(test_truncated),
-        cmocka_unit_test(test_deep_nesting_ends),
+        cmocka_unit_test(test_first_match_wins), cmocka_unit_test(test_empty_list_matches_nobody),
+        cmocka_unit_test(test_empty_file),       cmocka_unit_test(test_mistakes_are_placed),
+        cmocka_unit_test(test_truncated),        cmocka_unit_test(test_deep_nesting_ends),
         cmocka_unit_test(test_missing_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

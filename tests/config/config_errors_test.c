@@ -3,8 +3,11 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -269,6 +272,20 @@ static void test_files_that_cannot_be_read(void **state) {
     buf_fini(&errors);
 }
 
+// As a full disk leaves it. All defaults would let in more than the file did.
+static void test_empty_file_is_refused(void **state) {
+    (void)state;
+    char path[64];
+    int fd = memfd_create("empty.yaml", MFD_CLOEXEC);
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    struct buf errors = {0};
+    assert_null(config_load(path, &errors, NULL));
+    char *said = buf_take_text(&errors);
+    assert_non_null(strstr(said, "the file is empty"));
+    free(said);
+    close(fd);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_unknown_keys),
@@ -282,6 +299,7 @@ int main(void) {
         cmocka_unit_test(test_all_mistakes_are_said),
         cmocka_unit_test(test_too_long_lists),
         cmocka_unit_test(test_files_that_cannot_be_read),
+        cmocka_unit_test(test_empty_file_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

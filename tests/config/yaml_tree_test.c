@@ -67,6 +67,9 @@ static void test_nothing_is_an_empty_tree(void **state) {
         assert_true(parsed.tree.root == NULL || yaml_tree_is_null(parsed.tree.root));
         fini(&parsed);
     }
+    struct parsed parsed = parse_bytes(NULL, 0); // an empty file has no bytes to point to
+    assert_true(parsed.ok);
+    fini(&parsed);
 }
 
 static void expect_one_error(const char *text, bool ok, unsigned line, unsigned column,
