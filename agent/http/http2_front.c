@@ -345,6 +345,10 @@ bool http2_front_is_reading_head(const struct http2_front *front) {
     return !front->edge->finished && http2_session_is_reading_head(front->session);
 }
 
+void http2_front_forewarn(struct http2_front *front) {
+    http2_session_forewarn(front->session);
+}
+
 void http2_front_drain(struct http2_front *front) {
     http2_session_drain(front->session);
 }

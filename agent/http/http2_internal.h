@@ -42,6 +42,7 @@ struct http2_session {
     const struct http2_stream *reading; // server: whose head has begun and not ended; NULL: none's
     bool server;
     bool failed;
+    bool forewarned; // the client has been asked to open no further ones
     bool going_away; // no further streams, by either side's wish
 };
 

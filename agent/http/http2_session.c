@@ -104,6 +104,14 @@ bool http2_session_has_room(const struct http2_session *session) {
            nghttp2_session_check_request_allowed(session->ng) != 0;
 }
 
+void http2_session_forewarn(struct http2_session *session) {
+    if (session->failed || session->going_away || session->forewarned) {
+        return;
+    }
+    session->forewarned = true;
+    (void)nghttp2_submit_shutdown_notice(session->ng);
+}
+
 void http2_session_drain(struct http2_session *session) {
     if (session->failed || session->going_away) {
         return;

@@ -66,6 +66,9 @@ struct http2_stream *http2_session_next(const struct http2_session *session,
 struct http2_stream *http2_session_with_arg(const struct http2_session *session);
 // Client: another stream may be opened.
 bool http2_session_has_room(const struct http2_session *session);
+// Server: asks the client to open no new streams; those that it opens before it has read that are
+// taken (RFC 9113, 6.8).
+void http2_session_forewarn(struct http2_session *session);
 // Server: takes no new streams, finishes those that are open.
 void http2_session_drain(struct http2_session *session);
 

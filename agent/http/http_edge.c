@@ -193,6 +193,14 @@ uint64_t http_edge_num_requests(const struct http_edge *edge) {
 void http_edge_drain(struct http_edge *edge) {
     edge->draining = true;
     if (edge->front2 != NULL) {
+        http2_front_forewarn(edge->front2);
+    }
+    http_edge_settle(edge);
+}
+
+void http_edge_close_idle(struct http_edge *edge) {
+    edge->draining = true;
+    if (edge->front2 != NULL) {
         http2_front_drain(edge->front2);
     } else if (edge->front1 == NULL ||
                (http1_front_is_idle(edge->front1) && !http1_front_is_reading_head(edge->front1))) {

@@ -71,8 +71,11 @@ bool http_edge_is_reading_head(const struct http_edge *edge);
 // No request is under way, or none will be answered any more.
 bool http_edge_is_idle(const struct http_edge *edge);
 uint64_t http_edge_num_requests(const struct http_edge *edge);
-// No further requests: GOAWAY, or Connection: close with the next answer.
+// Requests that are on their way are still answered, by HTTP/1.x with Connection: close; HTTP/2 is
+// told with a first GOAWAY to open no more streams.
 void http_edge_drain(struct http_edge *edge);
+// As above, and a connection without a request under way ends now; the last GOAWAY.
+void http_edge_close_idle(struct http_edge *edge);
 
 // ---- the application's side ---------------------------------------------------------------------
 

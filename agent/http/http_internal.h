@@ -94,6 +94,7 @@ void http2_front_ended(struct http2_front *front);
 void http2_front_fill(struct http2_front *front);
 bool http2_front_is_idle(const struct http2_front *front);
 bool http2_front_is_reading_head(const struct http2_front *front);
+void http2_front_forewarn(struct http2_front *front);
 void http2_front_drain(struct http2_front *front);
 
 // http1_back.c, http2_back.c

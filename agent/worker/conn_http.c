@@ -11,6 +11,8 @@
 #include "agent/worker/worker.h"
 #include "base/clock.h"
 
+#define REQUEST_TRAVELS_MS 1000
+
 static void refused(void *arg, enum http_reason reason, int status, const char *why) {
     conn_report_request(arg, reason, status, why);
 }
@@ -310,9 +312,22 @@ static void count_requests(struct conn *conn) {
     conn->http->counted = now;
 }
 
+// A request may be on its way to us, above all a connection's first one.
+static void drain(struct conn_http *http) {
+    int64_t now = clock_mono_ms();
+    if (http->drain_till == 0) {
+        http->drain_till = now + REQUEST_TRAVELS_MS;
+    }
+    if (now < http->drain_till) {
+        http_edge_drain(http->edge);
+    } else {
+        http_edge_close_idle(http->edge);
+    }
+}
+
 enum conn_state conn_step_http(struct conn *conn) {
     if (conn->worker->draining) {
-        http_edge_drain(conn->http->edge);
+        drain(conn->http);
     }
     move_all(conn);
     if (conn->state == CONN_DEAD) {

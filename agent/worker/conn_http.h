@@ -21,6 +21,7 @@ struct conn_http {
     uint64_t head_counted; // when the head was begun
     int64_t head_since;    // monotonic ms; 0: no head is being read
     int64_t linger_till;   // 0: not yet
+    int64_t drain_till;    // when the worker drains: idle until then, a request may still come
     int64_t idle_since;    // monotonic ms; 0: a request is there
     uint64_t idle_counted; // requests at that time: PINGs do not prolong it
     bool idle_told;        // it was asked to go

@@ -47,6 +47,7 @@ void conn_http_arm(struct conn *conn) {
     note_times(http, now);
     sooner(&deadline, http->head_since == 0 ? 0 : http->head_since + HEAD_MS);
     sooner(&deadline, http->linger_till);
+    sooner(&deadline, http->drain_till > now ? http->drain_till : 0);
     sooner(&deadline, http->idle_since == 0 ? 0 : http->idle_since + http->read_timeout_ms);
     LIST_FOR_EACH(&http->links, it) {
         struct app_link *link = LIST_ENTRY(it, struct app_link, node);
@@ -74,7 +75,7 @@ static bool let_go_of_idle(struct conn *conn, int64_t now) {
     http->idle_told = true;
     http->idle_sent = sent;
     http->idle_since = now;
-    http_edge_drain(http->edge);
+    http_edge_close_idle(http->edge);
     return true;
 }
 

@@ -156,7 +156,7 @@ static void test_answers_that_are_not_taken(void **state) {
     (void)rig_send(rig, span_of(NO_WINDOW, sizeof(NO_WINDOW) - 1));
     assert_int_equal(rig->num_backs, 1);
     assert_true(http_edge_is_idle(rig->edge));
-    http_edge_drain(rig->edge);
+    http_edge_close_idle(rig->edge);
     rig_pump(rig);
     assert_int_equal(http_edge_state(rig->edge), HTTP_EDGE_OPEN); // it may still be taken
 }

@@ -288,12 +288,30 @@ static void test_many_streams_and_drain(void **state) {
     assert_int_equal(world.rig->num_backs, 1); // one after the other on the same connection
     world.rig->app = NULL;
     struct flow *last = http2_world_ask(&world, REQUEST("GET", "/", ), true);
-    http_edge_drain(world.rig->edge);
+    http_edge_close_idle(world.rig->edge);
     http2_world_settle(&world);
     assert_false(http2_session_has_room(world.client->session));
     rig_app_text(world.rig, 0, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
     http2_world_settle(&world);
     assert_true(span_equal_text(buf_span(&last->body), "ok"));
+    assert_int_equal(http_edge_state(world.rig->edge), HTTP_EDGE_FINISHED);
+    http2_world_fini(&world);
+}
+
+// A stream that the client has opened before it could know is no lost one.
+static void test_stream_on_its_way_while_draining(void **state) {
+    (void)state;
+    struct http2_world world;
+    http2_world_init(&world, &SETUP, false);
+    world.rig->app = rig_app_ok;
+    (void)http2_world_ask(&world, REQUEST("GET", "/", ), true);
+    http_edge_drain(world.rig->edge); // its GOAWAY has not been sent
+    struct flow *late = http2_world_ask(&world, REQUEST("GET", "/", ), true);
+    assert_true(span_equal_text(buf_span(&late->body), "ok"));
+    assert_false(http2_session_has_room(world.client->session));
+    assert_int_equal(http_edge_state(world.rig->edge), HTTP_EDGE_OPEN);
+    http_edge_close_idle(world.rig->edge);
+    http2_world_settle(&world);
     assert_int_equal(http_edge_state(world.rig->edge), HTTP_EDGE_FINISHED);
     http2_world_fini(&world);
 }
@@ -358,6 +376,7 @@ int main(void) {
         cmocka_unit_test(test_flow_control),
         cmocka_unit_test(test_uploads_wait_for_the_application),
         cmocka_unit_test(test_many_streams_and_drain),
+        cmocka_unit_test(test_stream_on_its_way_while_draining),
         cmocka_unit_test(test_not_http2),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -282,16 +282,35 @@ static void test_policy_answers(void **state) {
 static void test_drain(void **state) {
     (void)state;
     OWNED(rig_free) struct rig *idle = plain();
-    http_edge_drain(idle->edge);
+    http_edge_close_idle(idle->edge);
     assert_int_equal(http_edge_state(idle->edge), HTTP_EDGE_FINISHED);
     OWNED(rig_free) struct rig *busy = plain();
     (void)rig_send_text(busy, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
-    http_edge_drain(busy->edge);
+    http_edge_close_idle(busy->edge);
     assert_int_equal(http_edge_state(busy->edge), HTTP_EDGE_OPEN);
     rig_app_text(busy, 0, OK_2 "hi");
     assert_true(rig_client_got(
         busy, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi"));
     assert_int_equal(http_edge_state(busy->edge), HTTP_EDGE_FINISHED);
+}
+
+// The client has sent it before it could know: on a new connection, and on one that was kept alive.
+static void test_request_on_its_way_while_draining(void **state) {
+    (void)state;
+    for (int before = 0; before < 2; before++) {
+        OWNED(rig_free) struct rig *rig = plain();
+        rig->app = rig_app_ok;
+        for (int i = 0; i < before; i++) {
+            (void)rig_send_text(rig, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+        }
+        http_edge_drain(rig->edge);
+        assert_int_equal(http_edge_state(rig->edge), HTTP_EDGE_OPEN);
+        buf_clear(&rig->client);
+        (void)rig_send_text(rig, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+        assert_true(rig_client_got(
+            rig, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"));
+        assert_int_equal(http_edge_state(rig->edge), HTTP_EDGE_FINISHED);
+    }
 }
 
 int main(void) {
@@ -310,6 +329,7 @@ int main(void) {
         cmocka_unit_test(test_facts_about_the_client),
         cmocka_unit_test(test_policy_answers),
         cmocka_unit_test(test_drain),
+        cmocka_unit_test(test_request_on_its_way_while_draining),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
