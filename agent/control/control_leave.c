@@ -113,6 +113,7 @@ static void leave(struct control *control) {
 }
 
 void control_quit(struct control *control) {
+    control_successor_renounce(control);
     control_drain(control);
     if (!control->leaving) {
         notify_send(&control->notify, "STOPPING=1");

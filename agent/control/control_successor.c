@@ -242,6 +242,14 @@ bool control_successor_is_known(const struct control *control) {
     return control->successor == NULL || control->successor->fd < 0;
 }
 
+void control_successor_renounce(struct control *control) {
+    struct control_successor *successor = control->successor;
+    if (successor != NULL && control->accepts_nothing != NULL) {
+        ev_timer_stop(control->loop, &successor->look);
+        hang_up(successor);
+    }
+}
+
 void control_successor_stop(struct control *control) {
     struct control_successor *successor = control->successor;
     listener_set_unref(control->accepts_nothing);

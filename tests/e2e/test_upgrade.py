@@ -1,6 +1,7 @@
 """Upgrade in place: a new process takes over the listening sockets of one that runs. Nothing is
 lost, nothing is refused, and a successor that is no good changes nothing."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -337,19 +338,20 @@ def test_the_application_ends_before_the_successor_starts(both):
     assert old.wait() == 0
 
 
-FETCH, LISTENER, READY, BUSY = 1, 3, 4, 7
+FETCH, SOCKETS, LISTENER, READY, PINS, BUSY = 1, 2, 3, 4, 5, 7
 
 
 def word(kind):
     return struct.pack("=16sII", b"pavise-handover", 1, kind)
 
 
-@pytest.mark.parametrize("last_word", ["busy", "unknown version"])
-def test_successor_that_is_sent_away(both, last_word):
-    """By a predecessor that does not wait any longer, and so serves on: never both of them."""
+@contextlib.contextmanager
+def ready_successor(both):
+    """A successor that has said that it is ready, and its predecessor's end of the connection."""
     path = both.lab.configuration("late", {"identity": {"endpoint": both.lab.endpoint()},
                                            **both.config})
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener, \
+            both.lab.host.listen("127.0.0.1", both.status) as status:
         listener.bind(f"\0pavise/take-over/127.0.0.1:{both.status}")
         listener.listen()
         listener.settimeout(30)
@@ -359,11 +361,33 @@ def test_successor_that_is_sent_away(both, last_word):
         with connection:
             connection.settimeout(30)
             assert connection.recv(64) == word(FETCH)
+            socket.send_fds(connection, [word(SOCKETS)], [status.fileno()])
             socket.send_fds(connection, [word(LISTENER)], [listener.fileno()])
             assert connection.recv(64) == word(READY)
-            connection.send(word(BUSY) if last_word == "busy" else b"something else")
+            yield late, connection
+
+
+@pytest.mark.parametrize("last_word", ["busy", "unknown version"])
+def test_successor_that_is_sent_away(both, last_word):
+    """By a predecessor that does not wait any longer, and so serves on: never both of them."""
+    with ready_successor(both) as (late, connection):
+        connection.send(word(BUSY) if last_word == "busy" else b"something else")
     assert late.wait() == 3
     assert "event=take_over_failed" in late.log() and "event=took_over" not in late.log()
+
+
+@pytest.mark.parametrize("predecessor", ["hands over", "ends"])
+def test_successor_that_is_told_to_stop(both, predecessor):
+    """It takes over from nobody any more, whatever the predecessor does."""
+    with ready_successor(both) as (late, connection), open(os.memfd_create("pins"), "rb") as pins:
+        late.signal(signal.SIGTERM)
+        late.wait_for_log("event=draining")
+        if predecessor == "hands over":
+            with contextlib.suppress(BrokenPipeError):
+                socket.send_fds(connection, [word(PINS)], [pins.fileno()])
+                assert connection.recv(64) == b""
+    assert late.wait() == 0
+    assert "event=took_over" not in late.log()
 
 
 def test_nobody_to_take_over_from(both):
