@@ -85,9 +85,7 @@ bool control_successor_fetch(struct control *control, struct err *err) MUST_USE;
 void control_successor_wait(struct control *control); // when all is started: until it is ready
 // The service manager takes this process for the main one, or there was no predecessor to say so.
 bool control_successor_is_known(const struct control *control);
-// This process ends: it does not take over any more, even if it is let, and the predecessor goes
-// on.
-void control_successor_renounce(struct control *control);
+void control_successor_renounce(struct control *control); // it ends, and takes over no more
 void control_successor_stop(struct control *control);
 
 // control_notify.c

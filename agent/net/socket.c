@@ -159,19 +159,19 @@ int socket_connect_error(int fd) {
         return 0;
     }
     int unconnected = errno;
+    // SO_ERROR is cleared by reading it: only the state tells "not yet" from "failed before". It is
+    // looked at once, and may have become "connected" by now.
+    struct tcp_info info = {0};
+    len = sizeof info;
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 && info.tcpi_state != TCP_CLOSE) {
+        return info.tcpi_state == TCP_SYN_SENT ? EINPROGRESS : 0;
+    }
     int error = 0;
     len = sizeof error;
     if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0) {
         return errno;
     }
-    if (error != 0) {
-        return error;
-    }
-    // SO_ERROR is cleared by reading it: only the state tells "not yet" from "failed before".
-    struct tcp_info info = {0};
-    len = sizeof info;
-    bool known = getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0;
-    return known && info.tcpi_state == TCP_SYN_SENT ? EINPROGRESS : unconnected;
+    return error != 0 ? error : unconnected;
 }
 
 bool socket_original_destination(int fd, const struct netaddr *peer, struct netaddr *out) {

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -192,6 +193,29 @@ static void test_connect_under_way(void **state) {
     socket_close(listener);
 }
 
+static bool is_early; // the next getpeername() has looked before the connection was there
+
+// The C library's comes after this one.
+int getpeername(int fd, __SOCKADDR_ARG addr, socklen_t *restrict len) {
+    if (is_early) {
+        is_early = false;
+        errno = ENOTCONN;
+        return -1;
+    }
+    return (int)syscall(SYS_getpeername, fd, addr, len);
+}
+
+// A busy machine takes its time between two system calls.
+static void test_connected_while_looking(void **state) {
+    (void)state;
+    struct pair pair;
+    connect_pair(&pair, "127.0.0.1");
+    is_early = true;
+    assert_int_equal(socket_connect_error(pair.client), 0);
+    assert_false(is_early);
+    close_pair(&pair);
+}
+
 static void test_descriptor_exhaustion_is_its_own_outcome(void **state) {
     (void)state;
     struct netaddr at, peer;
@@ -334,6 +358,7 @@ int main(void) {
         cmocka_unit_test(test_ports_are_shared_only_when_asked),
         cmocka_unit_test(test_refused_connect),
         cmocka_unit_test(test_connect_under_way),
+        cmocka_unit_test(test_connected_while_looking),
         cmocka_unit_test(test_descriptor_exhaustion_is_its_own_outcome),
         cmocka_unit_test(test_finish_leaves_the_other_direction),
         cmocka_unit_test(test_reset_is_seen_as_reset),
