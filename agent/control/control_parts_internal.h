@@ -108,8 +108,7 @@ size_t control_readiness(struct control *control, struct readiness out[READINESS
 bool control_is_alive(const struct control *control, char *why, size_t why_len);
 
 // control.c
-// Hands the present state to every worker.
-void control_command_workers(struct control *control);
+void control_command_workers(struct control *control); // the present state, to every one
 
 // control_leave.c
 void control_leave_init(struct control *control);
