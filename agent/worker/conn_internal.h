@@ -82,15 +82,18 @@ enum conn_state conn_step_relay(struct conn *conn);
 enum conn_state conn_step_flush(struct conn *conn);
 void conn_on_relay_timer(struct conn *conn);
 
-// conn_report.c
-// Whether TLS of ours protects an open connection.
-bool conn_has_security(const struct conn *conn);
+// conn_report.c: one line, and a row of /refusals where it was an error.
 void conn_report_end(struct conn *conn);
 void conn_report_tick(struct worker *worker); // once a second: says what was not logged
 // A request that was answered by us.
 void conn_report_request(struct conn *conn, enum http_reason reason, int status, const char *why);
-// The peer and the tunnel of the connection, where there are any.
-const struct peer *conn_peer(const struct conn *conn);
+
+// conn_facts.c: what there is of it; NULL where there is none. Borrowed from the connection.
 const struct tunnel *conn_tunnel(const struct conn *conn);
+const struct peer *conn_peer(const struct conn *conn); // verified, with a SPIFFE ID or by name
+const struct edge_client *conn_edge_client(const struct conn *conn); // of TLS that ended here
+// Whether TLS of ours protects it; and "none", "tls" (the server alone was verified), "mutual_tls".
+bool conn_has_security(const struct conn *conn);
+const char *conn_security(const struct conn *conn);
 
 #endif

@@ -13,8 +13,7 @@
 #define PLAINTEXT_FOR_MS 30000
 #define UNREACHABLE_FOR_MS 500
 
-// --- tunnels
-// ---------------------------------------------------------------------------------------
+// --- tunnels -------------------------------------------------------------------------------------
 
 static enum conn_state tunnel_failed(struct conn *conn, const struct tunnel_failure *failure) {
     const struct config *config = conn->snapshot->config;
@@ -110,8 +109,7 @@ enum conn_state conn_step_tunnel(struct conn *conn) {
     return CONN_TUNNEL;
 }
 
-// --- dialling
-// --------------------------------------------------------------------------------------
+// --- dialling ------------------------------------------------------------------------------------
 
 static void on_dial_io(struct ev_loop *loop UNUSED, ev_io *io, int events UNUSED) {
     conn_step(io->data);

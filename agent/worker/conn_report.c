@@ -1,82 +1,29 @@
 // What is said of a connection: the log line and the refusal at its end.
-
 #include "agent/worker/conn_internal.h"
-
-#include <string.h>
-
 #include "agent/worker/worker.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
-
-const struct tunnel *conn_tunnel(const struct conn *conn) {
-    if (conn->kind == CONN_INBOUND_STREAM) {
-        return conn->near_leg.stream.tunnel;
-    }
-    bool mesh =
-        conn->decision.action == OUTBOUND_TO_MESH || conn->decision.action == OUTBOUND_TRY_MESH;
-    bool has_stream = conn->kind == CONN_OUTBOUND && mesh && conn->far != NULL;
-    return has_stream ? conn->far_leg.stream.tunnel : NULL;
-}
-
-const struct peer *conn_peer(const struct conn *conn) {
-    const struct tunnel *tunnel = conn_tunnel(conn);
-    if (tunnel != NULL) {
-        return tunnel_peer(tunnel);
-    }
-    if (conn->session != NULL) {
-        const struct edge_client *client = edge_session_client(conn->session);
-        return client->is_verified && client->peer.id.len > 0 ? &client->peer : NULL;
-    }
-    // Before the handshake has ended a name is claimed, not proven.
-    bool open = conn->state == CONN_RELAY || conn->state == CONN_FLUSH;
-    bool tls = open && conn->kind == CONN_OUTBOUND && conn->decision.action == OUTBOUND_TO_MUTUAL &&
-               conn->far_leg.tls.link.stream != NULL;
-    return tls ? tls_stream_peer(conn->far_leg.tls.link.stream) : NULL;
-}
 
 static const char *own_id(const struct conn *conn) {
     struct tls_context *context = conn->snapshot->context;
     return context == NULL ? NULL : svid_id(identity_svid(tls_context_identity(context)))->text;
 }
 
-// The client of TLS that ended here; NULL: it did not.
-static const struct edge_client *edge_client(const struct conn *conn) {
-    return conn->session == NULL ? NULL : edge_session_client(conn->session);
-}
-
-// TLS to a server that the rule's own lists judged is open.
-static bool has_origin(const struct conn *conn) {
-    bool open = conn->state == CONN_RELAY || conn->state == CONN_FLUSH;
-    return open && conn->kind == CONN_OUTBOUND && conn->decision.action == OUTBOUND_TO_SERVER;
-}
-
-static const char *security_of(const struct conn *conn, const struct peer *peer) {
-    const struct edge_client *client = edge_client(conn);
-    if (has_origin(conn)) {
-        return conn->decision.rule->tls == OUTBOUND_MUTUAL ? "mutual_tls" : "tls";
+// A subject that was not verified is a claim.
+static void write_subject(const struct edge_client *client, struct log_line *line) {
+    if (client != NULL && client->subject[0] != '\0') {
+        log_text(line, client->is_verified ? "peer_subject" : "claimed_subject", client->subject);
     }
-    if (client == NULL) {
-        return peer == NULL ? "none" : "mutual_tls";
-    }
-    return client->is_verified ? "mutual_tls" : "tls";
 }
 
-bool conn_has_security(const struct conn *conn) {
-    return strcmp(security_of(conn, conn_peer(conn)), "none") != 0;
-}
-
-// What TLS at a port adds to the line. A subject that was not verified is a claim.
+// What TLS at a port adds to the line.
 static void write_edge(const struct conn *conn, struct log_line *line) {
-    const struct edge_client *client = edge_client(conn);
+    const struct edge_client *client = conn_edge_client(conn);
+    const char *name = client == NULL ? "" : edge_session_server_name(conn->session);
     log_text(line, "edge_rule", conn->edge_rule);
-    if (client == NULL) {
-        return;
-    }
-    const char *name = edge_session_server_name(conn->session);
     log_text(line, "server_name", name[0] == '\0' ? NULL : name);
-    log_text(line, client->is_verified ? "peer_subject" : "claimed_subject",
-             client->subject[0] == '\0' ? NULL : client->subject);
+    write_subject(client, line);
 }
 
 // Failures cost whoever makes them little; what ended well is said each time.
@@ -85,7 +32,8 @@ static bool may_say(const struct conn *conn, enum log_level level) {
            log_quota_take(&conn->worker->closed_lines[conn->reason], clock_mono_ms());
 }
 
-static void write_line(const struct conn *conn, const struct peer *peer) {
+static void write_line(const struct conn *conn) {
+    const struct peer *peer = conn_peer(conn);
     enum log_level level = close_reason_is_error(conn->reason) ? LOG_WARN : LOG_INFO;
     const struct tunnel *tunnel = conn_tunnel(conn);
     struct log_line line;
@@ -99,7 +47,7 @@ static void write_line(const struct conn *conn, const struct peer *peer) {
     log_text(&line, "src", netaddr_format(&conn->source, text));
     log_text(&line, "dst", netaddr_format(&conn->destination, text));
     log_text(&line, "via", netaddr_format(&conn->via, text));
-    log_text(&line, "security", security_of(conn, peer));
+    log_text(&line, "security", conn_security(conn));
     write_edge(conn, &line);
     log_text(&line, "own_id", own_id(conn));
     log_text(&line, "peer_id", peer == NULL || peer->id.len == 0 ? NULL : peer->id.text);
@@ -118,23 +66,21 @@ static void write_line(const struct conn *conn, const struct peer *peer) {
     log_end(&line);
 }
 
-static void add_refusal(const struct conn *conn, const struct peer *peer) {
+static void add_refusal(const struct conn *conn, enum close_reason reason, const char *rule,
+                        const char *detail) {
+    const struct edge_client *client = conn_edge_client(conn);
+    const struct peer *peer = conn_peer(conn);
     struct refusal_view view = {
         .at_ms = clock_wall_ms(),
         .direction = conn_direction(conn),
-        .reason = conn->reason,
+        .reason = reason,
         .source = conn->source,
         .destination = conn->destination,
     };
     text_copy(view.peer_id, sizeof(view.peer_id), peer == NULL ? "" : peer->id.text);
-    text_copy(view.detail, sizeof(view.detail),
-              conn->detail != NULL ? conn->detail : close_reason_sentence(conn->reason));
-    const struct edge_client *client = edge_client(conn);
     text_copy(view.peer_subject, sizeof(view.peer_subject), client == NULL ? "" : client->subject);
-    const char *rule = conn->edge_rule != NULL       ? conn->edge_rule
-                       : conn->decision.rule == NULL ? ""
-                                                     : conn->decision.rule->name;
     text_copy(view.rule, sizeof(view.rule), rule);
+    text_copy(view.detail, sizeof(view.detail), detail);
     refusals_add(conn->worker->shared->refusals, &view);
 }
 
@@ -160,7 +106,6 @@ static const char *rule_of(enum http_reason reason) {
 
 static void write_request_line(const struct conn *conn, enum http_reason reason, int status,
                                const char *why) {
-    const struct edge_client *client = edge_client(conn);
     const struct peer *peer = conn_peer(conn);
     struct log_line line;
     char text[NETADDR_TEXT_MAX];
@@ -170,10 +115,7 @@ static void write_request_line(const struct conn *conn, enum http_reason reason,
     log_text(&line, "dst", netaddr_format(&conn->destination, text));
     log_i64(&line, "status", status);
     log_text(&line, "edge_rule", rule_of(reason));
-    if (client != NULL) {
-        log_text(&line, client->is_verified ? "peer_subject" : "claimed_subject",
-                 client->subject[0] == '\0' ? NULL : client->subject);
-    }
+    write_subject(conn_edge_client(conn), &line);
     log_text(&line, "peer_id", peer == NULL || peer->id.len == 0 ? NULL : peer->id.text);
     log_text(&line, "detail", why);
     log_end(&line);
@@ -181,25 +123,12 @@ static void write_request_line(const struct conn *conn, enum http_reason reason,
 
 void conn_report_request(struct conn *conn, enum http_reason reason, int status, const char *why) {
     struct counters *counters = &conn->worker->counters;
-    const struct edge_client *client = edge_client(conn);
-    const struct peer *peer = conn_peer(conn);
     if (log_quota_take(&conn->worker->request_lines[reason], clock_mono_ms())) {
         write_request_line(conn, reason, status, why);
     }
     // The rows of metric.def stand in the order of http_reason.def.
     counter_add(&counters->metrics[METRIC_HTTP_REFUSED_MALFORMED + (int)reason - 1], 1);
-    struct refusal_view view = {
-        .at_ms = clock_wall_ms(),
-        .direction = conn_direction(conn),
-        .reason = CLOSE_HTTP_REFUSED,
-        .source = conn->source,
-        .destination = conn->destination,
-    };
-    text_copy(view.peer_id, sizeof(view.peer_id), peer == NULL ? "" : peer->id.text);
-    text_copy(view.peer_subject, sizeof(view.peer_subject), client == NULL ? "" : client->subject);
-    text_copy(view.detail, sizeof(view.detail), why);
-    text_copy(view.rule, sizeof(view.rule), rule_of(reason));
-    refusals_add(conn->worker->shared->refusals, &view);
+    add_refusal(conn, CLOSE_HTTP_REFUSED, rule_of(reason), why);
     conn_audit_request(conn, &(struct audit_record){.reason = http_reason_name(reason),
                                                     .rule = rule_of(reason),
                                                     .detail = why,
@@ -230,11 +159,15 @@ void conn_report_tick(struct worker *worker) {
 }
 
 void conn_report_end(struct conn *conn) {
-    const struct peer *peer = conn_peer(conn);
-    write_line(conn, peer);
+    const struct outbound_rule *rule = conn->decision.rule;
+    write_line(conn);
     conn_audit_close(conn);
     if (close_reason_is_error(conn->reason)) {
-        add_refusal(conn, peer);
+        add_refusal(conn, conn->reason,
+                    conn->edge_rule != NULL ? conn->edge_rule
+                    : rule == NULL          ? ""
+                                            : rule->name,
+                    conn->detail != NULL ? conn->detail : close_reason_sentence(conn->reason));
     }
 }
 
@@ -244,7 +177,7 @@ void conn_render(const struct conn *conn, struct connection_view *out) {
     out->id = conn->id;
     out->direction = conn_direction(conn);
     out->state = conn_state_name(conn->state);
-    out->security = security_of(conn, peer);
+    out->security = conn_security(conn);
     out->source = conn->source;
     out->destination = conn->destination;
     out->via = conn->via;
