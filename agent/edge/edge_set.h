@@ -10,20 +10,9 @@
 
 #include "agent/config/config.h"
 #include "agent/edge/edge_asked.h"
-#include "agent/edge/edge_http.h"
 #include "agent/edge/edge_load.h"
+#include "agent/edge/edge_port.h"
 #include "agent/edge/origin_set.h"
-#include "agent/tls/edge_app.h"
-#include "agent/tls/edge_server.h"
-#include "base/buf.h"
-
-// A port where TLS ends, or that speaks HTTP.
-struct edge_port {
-    const struct inbound_port *options; // of the set's configuration
-    struct edge_server server;
-    struct edge_app app;   // only with appTls reencrypt
-    struct edge_http http; // only with protocol http
-};
 
 struct edge_set {
     atomic_uint num_refs;

@@ -16,29 +16,14 @@ struct origin_set {
     size_t num_certificates;
 };
 
-// One rule or certificate that is being loaded.
+// One rule that is being loaded.
 struct loading {
-    const struct edge_load *load;
     const struct config *config;
     const struct origin_set *set;
-    const char *what; // "destination"
-    const char *name;
-    unsigned line;
-    const struct outbound_rule *rule; // NULL: it is a certificate
-    const struct edge_app *before;    // of the rule of this name as it was; NULL
-    bool ok;
+    const struct outbound_rule *rule;
+    const struct edge_app *before; // of the rule of this name as it was; NULL
+    struct edge_place place;
 };
-
-static void say(const struct loading *loading, struct buf *out, const char *key,
-                const char *sentence) {
-    (void)!buf_printf(out, "%s:%u:1: %s %s: %s%s%s\n", loading->load->name, loading->line,
-                      loading->what, loading->name, key, key[0] == '\0' ? "" : ": ", sentence);
-}
-
-static void refuse(struct loading *loading, const char *key, const struct err *err) {
-    loading->ok = false;
-    say(loading, loading->load->errors, key, err->msg);
-}
 
 static const struct edge_app *find_before(const struct edge_load *load, const char *name) {
     const struct origin_set *before = load->before == NULL ? NULL : load->before->origins;
@@ -65,35 +50,29 @@ static struct anchors *load_public_roots(struct loading *loading) {
         (void)ERR_SET(&err, ERR_INPUT,
                       "there are no public roots to verify the server by: install "
                       "ca-certificates, or name CAs in serverCerts");
-        refuse(loading, "trustStore.publicRoots", &err);
+        edge_load_refuse(&loading->place, "trustStore.publicRoots", &err);
         return NULL;
     }
     struct certificate_ref ref = {.file = (char *)path};
     struct certificate_refs refs = {.items = &ref, .num = 1};
     struct anchors *anchors = edge_files_anchors(&loading->config->trust_store, &refs, &err);
     if (anchors == NULL) {
-        refuse(loading, "trustStore.publicRoots", &err);
+        edge_load_refuse(&loading->place, "trustStore.publicRoots", &err);
     }
     return anchors;
 }
 
 static struct anchors *load_server_certs(struct loading *loading) {
-    const struct edge_load *load = loading->load;
     struct err err = {0};
     struct anchors *anchors =
         edge_files_anchors(&loading->config->trust_store, &loading->rule->server_certs, &err);
     if (anchors == NULL) {
-        refuse(loading, "serverCerts", &err);
+        edge_load_refuse(&loading->place, "serverCerts", &err);
         return NULL;
     }
     const struct anchors *before = loading->before == NULL ? NULL : loading->before->anchors;
-    if (anchors_check_expiry(anchors, before, clock_wall_s(), &err)) {
-        return anchors;
-    }
-    if (load->expiry == EDGE_EXPIRY_REFUSES) {
-        refuse(loading, "serverCerts", &err);
-    } else if (load->warnings != NULL) {
-        say(loading, load->warnings, "serverCerts", err.msg);
+    if (!anchors_check_expiry(anchors, before, clock_wall_s(), &err)) {
+        edge_load_expired(&loading->place, "serverCerts", &err);
     }
     return anchors;
 }
@@ -111,21 +90,15 @@ static const struct edge_certificate *find_certificate_before(const struct edge_
     return NULL;
 }
 
-static void load_certificate(struct loading *loading,
+static void load_certificate(struct edge_place *place,
                              const struct edge_certificate_options *options,
                              struct edge_certificate *out) {
+    const struct edge_certificate *before = find_certificate_before(place->load, options->name);
     struct err err = {0};
     if (!edge_files_certificate(options, out, &err)) {
-        refuse(loading, "", &err);
-        return;
-    }
-    if (edge_files_check_expiry(out, find_certificate_before(loading->load, options->name), &err)) {
-        return;
-    }
-    if (loading->load->expiry == EDGE_EXPIRY_REFUSES) {
-        refuse(loading, "certFile", &err);
-    } else if (loading->load->warnings != NULL) {
-        say(loading, loading->load->warnings, "certFile", err.msg);
+        edge_load_refuse(place, "", &err);
+    } else if (!edge_files_check_expiry(out, before, &err)) {
+        edge_load_expired(place, "certFile", &err);
     }
 }
 
@@ -134,13 +107,10 @@ static bool load_certificates(struct origin_set *set, const struct edge_load *lo
     bool ok = true;
     for (size_t i = 0; i < outbound->num_certificates; i++) {
         const struct edge_certificate_options *options = &outbound->certificates[i];
-        struct loading loading = {.load = load,
-                                  .what = "certificate",
-                                  .name = options->name,
-                                  .line = options->line,
-                                  .ok = true};
-        load_certificate(&loading, options, &set->certificates[set->num_certificates++]);
-        ok = ok && loading.ok;
+        struct edge_place place = {
+            .load = load, .line = options->line, .kind = "certificate", .name = options->name};
+        load_certificate(&place, options, &set->certificates[set->num_certificates++]);
+        ok = ok && !place.is_refused;
     }
     return ok;
 }
@@ -157,7 +127,7 @@ static void load_rule(struct loading *loading, struct edge_app *app) {
     struct err err = {0};
     if (!edge_files_alpn(&app->alpn, &rule->alpn)) {
         (void)ERR_NO_MEMORY(&err, "preparing TLS");
-        refuse(loading, "alpn", &err);
+        edge_load_refuse(&loading->place, "alpn", &err);
     }
     if (!config_rule_has_own_tls(rule)) {
         return;
@@ -176,7 +146,7 @@ static void load_rule(struct loading *loading, struct edge_app *app) {
             rule->server_certs.num > 0 ? load_server_certs(loading) : load_public_roots(loading);
     }
     if (!edge_app_finish(app, rule->ciphers, &err)) {
-        refuse(loading, "", &err);
+        edge_load_refuse(&loading->place, "", &err);
     }
 }
 
@@ -196,17 +166,15 @@ struct origin_set *origin_set_load(const struct config *config, const struct edg
     bool ok = load_certificates(set, load);
     for (size_t i = 0; i < num; i++) {
         const struct outbound_rule *rule = &config->outbound.rules[i];
-        struct loading loading = {.load = load,
-                                  .config = config,
-                                  .set = set,
-                                  .what = "destination",
-                                  .name = rule->name,
-                                  .line = rule->line,
-                                  .rule = rule,
-                                  .before = find_before(load, rule->name),
-                                  .ok = true};
+        struct loading loading = {
+            .config = config,
+            .set = set,
+            .rule = rule,
+            .before = find_before(load, rule->name),
+            .place = {.load = load, .line = rule->line, .kind = "destination", .name = rule->name},
+        };
         load_rule(&loading, &set->apps[set->num++]);
-        ok = ok && loading.ok;
+        ok = ok && !loading.place.is_refused;
     }
     return ok ? take(&set) : NULL;
 }

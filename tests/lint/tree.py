@@ -50,7 +50,7 @@ TESTED_ELSEWHERE = [
     (r"agent/tls/edge_app\.c", "tests/e2e/test_edge_inbound.py"),
     (r"agent/tls/edge_resume\.c", "tests/tls/edge_session_test.c"),
     (r"agent/staple/staple_(ask|keeper)\.c", "tests/e2e/test_edge_responder.py"),
-    (r"agent/edge/edge_(asked|files|inventory)\.c|agent/tls/edge_chain\.c",
+    (r"agent/edge/edge_(asked|files|inventory|port)\.c|agent/tls/edge_chain\.c",
      "tests/edge/edge_set_test.c"),
     # Wiring of a whole agent: tested through the program.
     (r"agent/command/intercept\.c", "tests/e2e/test_intercept.py"),
