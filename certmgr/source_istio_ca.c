@@ -1,6 +1,6 @@
-// One thread asks, delivers and waits. The owner's thread only sets a wish (refresh, stop), makes
-// the event descriptor readable, which ends a pause and a connection in the making, and cancels the
-// call that runs; its pointer is shared under the lock.
+// One thread asks, delivers and waits. The owner's thread only sets a wish (refresh, stop) and
+// makes the event descriptor readable, which ends a pause and a connection in the making; a stop
+// also cancels the call that runs, whose pointer is shared under the lock.
 #include "certmgr/source_istio_ca.h"
 
 #include <errno.h>

@@ -9,8 +9,8 @@
 
 struct tls_carrier;
 
-// Takes the pump, which is TLS_PUMP_OPEN, in any case, and starts the thread (with every signal
-// blocked). `*fd` is the local end: the caller's. NULL with the sentence on error.
+// Takes the pump, which is TLS_PUMP_OPEN, in any case, and starts the thread. `*fd` is the local
+// end: the caller's. NULL with the sentence on error.
 struct tls_carrier *tls_carrier_new(struct tls_pump *pump, int *fd, struct err *err) MUST_USE;
 // Ends the connection and the thread.
 void tls_carrier_free(struct tls_carrier *carrier);

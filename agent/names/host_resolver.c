@@ -1,13 +1,9 @@
 #include "agent/names/host_resolver.h"
 
-#include <poll.h>
-#include <pthread.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "base/clock.h"
-#include "base/thread.h"
+#include "base/stoppable.h"
 #include "certmgr/patience.h"
 #include "certmgr/resolve.h"
 
@@ -18,9 +14,7 @@
 struct host_resolver {
     struct host_resolver_sink *sink;
     struct host_table *table; // the latest that was handed on
-    pthread_t thread;
-    bool has_thread;
-    int stop_fd;
+    struct stoppable thread;
 };
 
 static int64_t next_due_ms(const struct host_table *table) {
@@ -53,7 +47,7 @@ static bool look_up(struct host_resolver *resolver, int64_t now_ms) {
         }
     }
     if (ok) {
-        struct patience patience = {.cancel_fd = resolver->stop_fd,
+        struct patience patience = {.cancel_fd = resolver->thread.stop_fd,
                                     .deadline_ms = now_ms + LOOKUP_MS};
         resolve_hosts(jobs, num, &patience);
         for (size_t i = 0; i < num; i++) {
@@ -76,14 +70,13 @@ static int sleep_ms(const struct host_resolver *resolver, bool ok) {
 
 static void *run(void *arg) {
     struct host_resolver *resolver = arg;
-    struct pollfd stop = {.fd = resolver->stop_fd, .events = POLLIN};
     bool ok = true;
     do {
         int64_t now_ms = clock_mono_ms();
         if (next_due_ms(resolver->table) <= now_ms) {
             ok = look_up(resolver, now_ms);
         }
-    } while (poll(&stop, 1, sleep_ms(resolver, ok)) <= 0);
+    } while (!stoppable_is_stopped(&resolver->thread, sleep_ms(resolver, ok)));
     return NULL;
 }
 
@@ -96,17 +89,10 @@ struct host_resolver *host_resolver_start(struct host_table *table, struct host_
     }
     resolver->sink = sink;
     resolver->table = host_table_ref(table);
-    resolver->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (resolver->stop_fd < 0) {
-        ERR_SET(err, ERR_ENVIRONMENT, "no descriptor is left for the resolver");
+    if (!stoppable_start(&resolver->thread, run, resolver, err)) {
+        err_wrap(err, "starting the resolver");
         return NULL;
     }
-    int errnum = thread_start(&resolver->thread, run, resolver);
-    if (errnum != 0) {
-        ERR_SET_ERRNO(err, ERR_ENVIRONMENT, errnum, "cannot start the resolver's thread");
-        return NULL;
-    }
-    resolver->has_thread = true;
     return take(&resolver);
 }
 
@@ -114,14 +100,7 @@ void host_resolver_free(struct host_resolver *resolver) {
     if (resolver == NULL) {
         return;
     }
-    if (resolver->has_thread) {
-        const uint64_t one = 1;
-        (void)!write(resolver->stop_fd, &one, sizeof(one));
-        pthread_join(resolver->thread, NULL);
-    }
-    if (resolver->stop_fd >= 0) {
-        close(resolver->stop_fd);
-    }
+    stoppable_stop(&resolver->thread);
     host_table_unref(resolver->table);
     free(resolver);
 }

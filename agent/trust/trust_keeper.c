@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -12,8 +11,8 @@
 #include "agent/trust/trust_sync.h"
 #include "agent/trust/trust_watch.h"
 #include "base/clock.h"
+#include "base/stoppable.h"
 #include "base/text.h"
-#include "base/thread.h"
 #include "certmgr/trust/trust_gather.h"
 
 #define LOOK_AGAIN_MS 1000 // for what no event tells
@@ -26,9 +25,8 @@
 struct trust_keeper {
     struct trust_keeper_sink *sink;
     struct mailbox bundles_box; // struct trust_keeper_bundles
-    int stop_fd, wake_fd;
-    pthread_t thread;
-    bool has_thread;
+    int wake_fd;
+    struct stoppable thread;
 
     // The thread's own.
     struct trust_plan *plan;
@@ -187,7 +185,7 @@ static void pass(struct trust_keeper *keeper) {
     int64_t now_ms = clock_mono_ms();
     use_bundles(keeper, mailbox_take(&keeper->bundles_box));
     if (trust_plan_next_ms(keeper->plan) <= now_ms) {
-        trust_plan_refresh(keeper->plan, now_ms, keeper->stop_fd, &listener);
+        trust_plan_refresh(keeper->plan, now_ms, keeper->thread.stop_fd, &listener);
         keeper->is_dirty = true;
     }
     int64_t began_us = clock_mono_us();
@@ -207,15 +205,15 @@ static void pass(struct trust_keeper *keeper) {
 
 // Until something may have changed. False: the owner wants the thread back.
 static bool wait_for_change(struct trust_keeper *keeper, int timeout_ms) {
-    struct pollfd fds[] = {{.fd = keeper->stop_fd, .events = POLLIN},
+    struct pollfd fds[] = {{.fd = keeper->thread.stop_fd, .events = POLLIN},
                            {.fd = keeper->wake_fd, .events = POLLIN},
                            {.fd = trust_watch_fd(keeper->watch), .events = POLLIN}};
     if (poll(fds, sizeof(fds) / sizeof(fds[0]), timeout_ms) <= 0) {
         return true;
     }
     if ((fds[1].revents & POLLIN) != 0) {
-        uint64_t count;
-        (void)!read(keeper->wake_fd, &count, sizeof(count));
+        eventfd_t count;
+        (void)eventfd_read(keeper->wake_fd, &count);
     }
     return fds[0].revents == 0;
 }
@@ -254,43 +252,25 @@ struct trust_keeper *trust_keeper_start(struct config *config, struct trust_keep
         return NULL;
     }
     keeper->sink = sink;
-    keeper->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     keeper->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     keeper->plan = trust_plan_new(config);
     keeper->watch = trust_watch_new();
-    if (keeper->stop_fd < 0 || keeper->wake_fd < 0 || keeper->plan == NULL ||
-        keeper->watch == NULL) {
+    if (keeper->wake_fd < 0 || keeper->plan == NULL || keeper->watch == NULL) {
         ERR_SET(err, ERR_ENVIRONMENT, "no memory or no descriptor left for the trust store");
         return NULL;
     }
-    int errnum = thread_start(&keeper->thread, run, keeper);
-    if (errnum != 0) {
-        ERR_SET_ERRNO(err, ERR_ENVIRONMENT, errnum, "cannot start the trust store's thread");
+    if (!stoppable_start(&keeper->thread, run, keeper, err)) {
+        err_wrap(err, "starting the trust store");
         return NULL;
     }
-    keeper->has_thread = true;
     return take(&keeper);
-}
-
-static void poke(int fd) {
-    const uint64_t one = 1;
-    (void)!write(fd, &one, sizeof(one));
-}
-
-static void close_if_open(int fd) {
-    if (fd >= 0) {
-        close(fd);
-    }
 }
 
 void trust_keeper_free(struct trust_keeper *keeper) {
     if (keeper == NULL) {
         return;
     }
-    if (keeper->has_thread) {
-        poke(keeper->stop_fd);
-        pthread_join(keeper->thread, NULL);
-    }
+    stoppable_stop(&keeper->thread);
     trust_keeper_bundles_free(mailbox_take(&keeper->bundles_box));
     trust_keeper_bundles_free(keeper->bundles);
     free(keeper->domain_roots);
@@ -298,12 +278,13 @@ void trust_keeper_free(struct trust_keeper *keeper) {
     trust_watch_free(keeper->watch);
     trust_plan_free(keeper->plan);
     buf_fini(&keeper->events);
-    close_if_open(keeper->stop_fd);
-    close_if_open(keeper->wake_fd);
+    if (keeper->wake_fd >= 0) {
+        close(keeper->wake_fd);
+    }
     free(keeper);
 }
 
 void trust_keeper_set_bundles(struct trust_keeper *keeper, struct trust_keeper_bundles *bundles) {
     trust_keeper_bundles_free(mailbox_put(&keeper->bundles_box, bundles));
-    poke(keeper->wake_fd);
+    (void)eventfd_write(keeper->wake_fd, 1);
 }

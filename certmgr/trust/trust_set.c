@@ -46,7 +46,7 @@ struct trust_set *trust_set_ref(struct trust_set *set) {
     return set;
 }
 
-void trust_set_free_entry(struct trust_entry *entry) {
+static void free_entry(struct trust_entry *entry) {
     if (entry == NULL) {
         return;
     }
@@ -70,7 +70,7 @@ void trust_set_unref(struct trust_set *set) {
         return;
     }
     for (size_t i = 0; i < set->num_entries; i++) {
-        trust_set_free_entry(set->entries[i]);
+        free_entry(set->entries[i]);
     }
     for (size_t i = 0; i < set->num_problems; i++) {
         free(set->problems[i].place);

@@ -61,6 +61,5 @@ const struct trust_entry *trust_set_find(const struct trust_set *set, const char
 
 // For trust_builder.
 struct trust_set *trust_set_new(void) MUST_USE; // empty, one reference
-void trust_set_free_entry(struct trust_entry *entry);
 
 #endif
