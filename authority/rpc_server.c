@@ -237,10 +237,6 @@ bool rpc_server_add(struct rpc_server *server, int fd, uid_t uid, struct err *er
     return true;
 }
 
-unsigned rpc_server_num_connections(const struct rpc_server *server) {
-    return server->num_connections;
-}
-
 // --- the loop's side
 
 int rpc_server_fd(const struct rpc_server *server) {

@@ -43,6 +43,4 @@ void rpc_server_process(struct rpc_server *server);
 // sentence when a limit is reached or the system refuses.
 bool rpc_server_add(struct rpc_server *server, int fd, uid_t uid, struct err *err) MUST_USE;
 
-unsigned rpc_server_num_connections(const struct rpc_server *server);
-
 #endif

@@ -59,8 +59,7 @@ static void on_signal(struct ev_loop *loop, ev_signal *signal, int events UNUSED
     }
 }
 
-// --- the start
-// ---------------------------------------------------------------------------------------
+// --- the start -----------------------------------------------------------------------------------
 
 static void init_watchers(struct control *control) {
     static const int SIGNALS[] = {SIGHUP, SIGTERM, SIGINT, SIGUSR2};

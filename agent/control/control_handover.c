@@ -15,6 +15,7 @@
 #include "agent/net/socket.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 
 // Longer than a successor waits for itself (control_successor.c).
@@ -75,8 +76,7 @@ static void give_up_on(struct control_handover *handover, const char *how) {
     }
 }
 
-// --- what is handed over
-// --------------------------------------------------------------------------------
+// --- what is handed over -------------------------------------------------------------------------
 
 static bool send_batches(int fd, const int *fds, size_t num) {
     while (num > 0) {
@@ -111,16 +111,12 @@ static bool give_sockets(struct control_handover *handover) {
     return ok;
 }
 
-// A file in memory, at its start.
+// A file in memory; its reader says from where by itself. -1: there is none.
 static int write_to_memory(struct span text) {
     int fd = memfd_create("pins", MFD_CLOEXEC);
-    while (fd >= 0 && text.len > 0) {
-        ssize_t len = write(fd, text.ptr, text.len);
-        if (len <= 0) {
-            close(fd);
-            return -1;
-        }
-        text = span_after(text, (size_t)len);
+    if (fd >= 0 && !file_write_all(fd, text)) {
+        close(fd);
+        return -1;
     }
     return fd;
 }
@@ -144,8 +140,7 @@ static bool give_pins(struct control_handover *handover) {
     return ok;
 }
 
-// --- the successor speaks
-// -------------------------------------------------------------------------------
+// --- the successor speaks ------------------------------------------------------------------------
 
 static void stop_listening(struct control_handover *handover) {
     ev_io_stop(handover->control->loop, &handover->accept_io);
@@ -279,8 +274,7 @@ bool control_handover_is_under_way(const struct control *control) {
     return control->handover->fd >= 0;
 }
 
-// --- SIGUSR2
-// --------------------------------------------------------------------------------------------
+// --- SIGUSR2 -------------------------------------------------------------------------------------
 
 void control_handover_request(struct control *control) {
     struct control_handover *handover = control->handover;
@@ -309,8 +303,7 @@ static void on_launcher(struct ev_loop *loop UNUSED, ev_io *io, int events UNUSE
     }
 }
 
-// --- life
-// -----------------------------------------------------------------------------------------------
+// --- life ----------------------------------------------------------------------------------------
 
 static int listen_at(const char *name) {
     struct err err = {0};

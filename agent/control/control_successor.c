@@ -28,8 +28,7 @@ struct control_successor {
     ev_timer look;
 };
 
-// --- the start
-// ------------------------------------------------------------------------------------------
+// --- the start -----------------------------------------------------------------------------------
 
 static bool take_message(struct control_successor *successor, struct handed *into,
                          struct handover_message *message, struct err *err) {
@@ -96,8 +95,7 @@ bool control_successor_fetch(struct control *control, struct err *err) {
     return successor->fd >= 0 && fetch(successor, control->handed, err);
 }
 
-// --- ready, or not
-// --------------------------------------------------------------------------------------
+// --- ready, or not -------------------------------------------------------------------------------
 
 static void hang_up(struct control_successor *successor) {
     ev_io_stop(successor->control->loop, &successor->io);

@@ -2,7 +2,8 @@
 
 #include <stdio.h>
 
-const char *http_page_reason(int status) {
+// RFC 9110's phrase.
+static const char *phrase_of(int status) {
     switch (status) {
     case 301:
         return "Moved Permanently";
@@ -32,7 +33,7 @@ const char *http_page_reason(int status) {
 }
 
 void http_page_render(struct http_page *page, int status) {
-    const char *reason = http_page_reason(status);
+    const char *reason = phrase_of(status);
     int len = snprintf(page->body, sizeof(page->body),
                        "<html>\r\n<head><title>%d %s</title></head>\r\n<body>\r\n"
                        "<center><h1>%d %s</h1></center>\r\n<hr><center>by Pavise</center>\r\n"
@@ -51,7 +52,7 @@ bool http_page_head(struct http_fields *out, int status, const struct http_page 
     char length[24];
     snprintf(status_text, sizeof(status_text), "%d", status);
     snprintf(length, sizeof(length), "%zu", page->len);
-    return add(out, ":status", status_text) && add(out, ":reason", http_page_reason(status)) &&
+    return add(out, ":status", status_text) && add(out, ":reason", phrase_of(status)) &&
            add(out, "Content-Type", "text/html") && add(out, "Content-Length", length) &&
            (location.len == 0 ||
             http_fields_add(out, span_of_text("Location"), location) == HTTP_FIELDS_OK);

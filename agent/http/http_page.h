@@ -16,6 +16,5 @@ void http_page_render(struct http_page *page, int status);
 // :status, :reason, Content-Type, Content-Length and, unless it is empty, Location.
 bool http_page_head(struct http_fields *out, int status, const struct http_page *page,
                     struct span location) MUST_USE;
-const char *http_page_reason(int status); // RFC 9110's phrase
 
 #endif

@@ -78,7 +78,8 @@ static const struct {
     {"status", put_status},
 };
 
-bool agent_config_has_section(const char *config, const char *name) {
+// The user's configuration has a section of this name.
+static bool has_section(const char *config, const char *name) {
     size_t len = strlen(name);
     while (*config != '\0') {
         if (strncmp(config, name, len) == 0 && config[len] == ':') {
@@ -96,7 +97,7 @@ bool agent_config_render(const struct settings *settings, const struct agent_con
     bool ok = true;
     for (size_t i = 0; ok && i < sizeof SECTIONS / sizeof SECTIONS[0]; i++) {
         size_t before = buf_span(out).len;
-        if (agent_config_has_section(config, SECTIONS[i].name)) {
+        if (has_section(config, SECTIONS[i].name)) {
             continue;
         }
         ok = SECTIONS[i].put(settings, facts, out) &&

@@ -19,7 +19,5 @@ struct agent_config_facts {
 
 bool agent_config_render(const struct settings *settings, const struct agent_config_facts *facts,
                          struct buf *out) MUST_USE;
-// True when the user's configuration has a section of this name.
-bool agent_config_has_section(const char *config, const char *name);
 
 #endif

@@ -92,11 +92,6 @@ bool socket_adopt(int fd, struct netaddr *addr, struct err *err) {
     return true;
 }
 
-bool socket_is_shared(int fd) {
-    int shared = 0;
-    return get_option(fd, SO_REUSEPORT, &shared) && shared != 0;
-}
-
 static enum socket_outcome outcome_of(int errnum) {
     switch (errnum) {
     case EAGAIN:

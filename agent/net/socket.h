@@ -24,8 +24,6 @@ bool socket_lacks_ip6(const struct netaddr *addr);
 // Makes a listening TCP socket that somebody else has opened one of ours; `*addr` is where it
 // listens. The descriptor stays the caller's. False with the sentence when it is no such socket.
 bool socket_adopt(int fd, struct netaddr *addr, struct err *err) MUST_USE;
-// SO_REUSEPORT is set: others may listen on its address beside it.
-bool socket_is_shared(int fd);
 
 enum socket_outcome {
     SOCKET_OK,

@@ -88,7 +88,6 @@ void h2_session_goaway(struct h2_session *session, uint32_t error);
 size_t h2_session_num_streams(const struct h2_session *session);
 // Client: another stream may be opened now (peer's SETTINGS_MAX_CONCURRENT_STREAMS, GOAWAY, ids).
 bool h2_session_has_room(const struct h2_session *session);
-bool h2_session_is_ready(const struct h2_session *session);
 
 // Client: opens a stream with CONNECT `authority` ("ip:port") and a `forwarded` header when
 // `forwarded` is not NULL. The HEADERS leave with the next send. NULL when memory is short or the

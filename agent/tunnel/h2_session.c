@@ -177,10 +177,6 @@ bool h2_session_has_room(const struct h2_session *session) {
     return session->num_streams + session->num_zombies < limit;
 }
 
-bool h2_session_is_ready(const struct h2_session *session) {
-    return session->ready;
-}
-
 static nghttp2_nv field_of(const char *name, const char *value, uint8_t flags) {
     return (nghttp2_nv){
         .name = (uint8_t *)(uintptr_t)name,

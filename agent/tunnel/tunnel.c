@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 
-const char *tunnel_state_name(enum tunnel_state state) {
+static const char *state_name(enum tunnel_state state) {
     static const char *const NAMES[] = {
 #define TUNNEL_STATE(id, name) [id] = name,
 #include "agent/tunnel/tunnel_state.def"
@@ -297,7 +297,7 @@ static void copy_id(char out[256], const struct spiffe_id *id) {
 void tunnel_render(const struct tunnel *tunnel, struct tunnel_view *out) {
     out->id = tunnel->id;
     out->direction = tunnel->direction;
-    out->state = tunnel_state_name(tunnel->state);
+    out->state = state_name(tunnel->state);
     out->peer = tunnel->peer_addr;
     const struct identity *identity = tls_context_identity(tunnel->context);
     copy_id(out->own_id, svid_id(identity_svid(identity)));

@@ -24,7 +24,6 @@ enum tunnel_state {
 #include "agent/tunnel/tunnel_state.def"
 #undef TUNNEL_STATE
 };
-const char *tunnel_state_name(enum tunnel_state state);
 
 // Plaintext on its way to HTTP/2: in the link's area, or saved from it.
 struct tunnel_reading {

@@ -11,7 +11,7 @@ struct listener_socket {
     int fd;
 };
 
-const char *listener_kind_name(enum listener_kind kind) {
+static const char *kind_name(enum listener_kind kind) {
     static const char *const NAMES[] = {
         [LISTENER_OUTBOUND] = "outbound", [LISTENER_EXPLICIT] = "explicit",
         [LISTENER_INBOUND] = "inbound",   [LISTENER_PORT] = "port",
@@ -293,7 +293,7 @@ void listener_set_render(const struct listener_set *set, const struct config *co
         if (view == NULL) {
             return;
         }
-        view->kind = listener_kind_name(set->items[i].kind);
+        view->kind = kind_name(set->items[i].kind);
         view->address = set->items[i].addr;
         view->destination = set->items[i].destination;
         text_copy(view->host, sizeof(view->host), host_of(&set->items[i], config));

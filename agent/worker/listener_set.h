@@ -18,7 +18,6 @@ enum listener_kind {
     LISTENER_PORT,     // inbound.ports[].listen
     LISTENER_TUNNEL,
 };
-const char *listener_kind_name(enum listener_kind kind); // "outbound", ...
 
 struct listener_socket; // a descriptor shared by reference count
 

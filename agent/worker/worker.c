@@ -21,8 +21,7 @@ void worker_orders_free(struct worker_orders *orders) {
     }
 }
 
-// --- tunnels tell
-// ------------------------------------------------------------------------------------
+// --- tunnels tell --------------------------------------------------------------------------------
 
 static void on_request(void *arg, struct tunnel *tunnel, struct h2_stream *stream,
                        const struct h2_request *request) {
@@ -72,8 +71,7 @@ static void on_tunnel_gone(void *arg, struct tunnel *tunnel, const struct tunnel
     conn_audit_tunnel(worker, tunnel, failure);
 }
 
-// --- orders
-// --------------------------------------------------------------------------------------------
+// --- orders --------------------------------------------------------------------------------------
 
 static void apply_policy(struct worker *worker) {
     LIST_FOR_EACH(&worker->conns, it) {
@@ -139,8 +137,7 @@ static void apply_orders(struct worker *worker, struct worker_orders *orders) {
     }
 }
 
-// --- the end
-// -------------------------------------------------------------------------------------------
+// --- the end -------------------------------------------------------------------------------------
 
 static bool is_delivered(const struct worker *worker) {
     LIST_FOR_EACH(&worker->tunnels.tunnels, it) {
@@ -175,8 +172,7 @@ static void on_linger(struct ev_loop *loop UNUSED, ev_timer *linger, int events 
     stop(linger->data);
 }
 
-// --- the loop
-// ------------------------------------------------------------------------------------------
+// --- the loop ------------------------------------------------------------------------------------
 
 static void on_wake(struct ev_loop *loop UNUSED, ev_async *wake, int events UNUSED) {
     struct worker *worker = wake->data;
@@ -236,8 +232,7 @@ static void *run(void *arg) {
     return NULL;
 }
 
-// --- life
-// ------------------------------------------------------------------------------------------------
+// --- life ----------------------------------------------------------------------------------------
 
 // Plaintext of every connection passes here: it is in no core file.
 static struct worker_scratch *scratch_new(void) {

@@ -83,8 +83,7 @@ void worker_trust_opened(struct worker *worker, struct tunnel *tunnel) {
     }
 }
 
-// --- what expires
-// ---------------------------------------------------------------------------------------
+// --- what expires --------------------------------------------------------------------------------
 
 static void expire_tunnels(struct worker *worker, int64_t now, bool hard) {
     LIST_FOR_EACH(&worker->tunnels.tunnels, it) {

@@ -1,6 +1,7 @@
 """Which file may include what: the layers, and one door per dependency."""
 
 import re
+from collections import Counter
 from fnmatch import fnmatch
 
 # From the folder of a file to the folders that it may include from, besides its own.
@@ -194,5 +195,24 @@ def exports(files):
                 yield file.path, function.line, f"{function.name} is exported from {file.stem}.c"
 
 
+def exports_in_use(files):
+    """A function that only its own file uses is static; one that nobody uses is gone."""
+    names_in = {file.path: set(re.findall(r"\b[a-z]\w*\b", file.text)) for file in files}
+    num_files = Counter(name for names in names_in.values() for name in names)
+    headers = {file.path: file for file in files if file.path.endswith(".h")}
+    for file in files:
+        if not file.is_layered() or not file.path.endswith(".c"):
+            continue
+        header = headers.get(file.path[:-2] + ".h")
+        for function in file.functions:
+            name = function.name
+            num_own = 1 + (header is not None and name in names_in[header.path])
+            in_macro = header is not None and (
+                header.text.count(name + "(") > header.code.count(name + "("))
+            if not (function.is_static or name in ("main", "STACK_OF") or in_macro or
+                    num_files[name] > num_own):
+                yield file.path, function.line, f"{name} is exported and nobody else uses it"
+
+
 CHECKS = [layers, own_header_first, internal_headers, doors, doors_in_use, loggers, threads,
-          exports]
+          exports, exports_in_use]

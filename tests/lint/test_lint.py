@@ -143,6 +143,18 @@ def test_exports(monkeypatch):
     assert len(list(layers.exports([header, bad]))) == 1
 
 
+def test_exports_in_use(monkeypatch):
+    def found(*others):
+        own = c_file(monkeypatch, "base/x.c", "int x_f(void) {\n}\n\nstatic int g(void) {\n}\n")
+        files = [c_file(monkeypatch, path, text) for path, text in others]
+        return [line for _, line, _ in layers.exports_in_use([own, *files])]
+
+    assert found(("base/x.h", "int x_f(void);\n")) == [1]
+    assert found(("base/x.h", "int x_f(void);\n"), ("tests/base/x_test.c", "x_f();\n")) == []
+    assert found(("base/x.h", "int x_f(void);\n#define X_F() x_f()\n")) == []
+    assert found(("base/y.c", "// x_f();\n")) == [1]
+
+
 def test_tests_exist(monkeypatch):
     code = c_file(monkeypatch, "base/x_wire.c", "")
     for test, count in (("x_wire_test", 0), ("x_test", 0), ("x_wire_cut_test", 0), ("y_test", 1)):

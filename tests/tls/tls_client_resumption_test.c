@@ -38,8 +38,7 @@ struct end {
     bool not_accepted;
 };
 
-// --- towards our own server
-// -------------------------------------------------------------------------------------
+// --- towards our own server ----------------------------------------------------------------------
 
 static struct end finish(struct tls_pair *pair) {
     const struct tls_stream *client = pair->client.stream;
@@ -172,8 +171,7 @@ static void one_ticket_serves_one_connection(void **state) {
     }
 }
 
-// --- towards other servers
-// --------------------------------------------------------------------------------------
+// --- towards other servers -----------------------------------------------------------------------
 
 struct outside {
     uint16_t max_version;
