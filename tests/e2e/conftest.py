@@ -15,6 +15,7 @@ from pavise_e2e import network, settings  # noqa: E402
 from pavise_e2e.edge import WebApplication  # noqa: E402
 from pavise_e2e.lab import LoopbackLab, NetworkLab  # noqa: E402
 from pavise_e2e.single import Both, Manager  # noqa: E402
+from pavise_e2e.trust import TrustLab  # noqa: E402
 
 LOG_TAIL = 30  # lines of each log that a failure shows, after those of warnings and errors
 
@@ -74,6 +75,14 @@ def loopback(request, pavise):
 def both(loopback):
     """One agent that is both sidecars, and an application behind it."""
     return Both(loopback)
+
+
+@pytest.fixture
+def trust(pavise):
+    """A trust store, and what goes into it."""
+    made = TrustLab(pavise)
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -9,20 +9,12 @@ import subprocess
 import pytest
 
 from pavise_e2e import settings
-from pavise_e2e.trust import TrustLab
 
 PAGE = (settings.REPOSITORY / "docs/trust-store.md").read_text(encoding="utf-8")
 SCRIPTS = {re.match(r"# (\w+)\n", text).group(1): text
            for text in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)}
 NEEDS = {"python": ["/usr/bin/python3"], "java": ["java", "javac", "keytool"], "node": ["node"],
          "php": ["php"], "wget": ["wget"], "git": ["git"], "mount": ["unshare", "wget"]}
-
-
-@pytest.fixture
-def trust(pavise):
-    lab = TrustLab(pavise)
-    yield lab
-    lab.close()
 
 
 def test_every_runtime_is_there():

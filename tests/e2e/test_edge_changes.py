@@ -5,13 +5,11 @@ import json
 import re
 import ssl
 import subprocess
-import threading
-import time
 
 import pytest
 
 from pavise_e2e import settings
-from pavise_e2e.applications import echo, exchange
+from pavise_e2e.applications import Crowd, echo, exchange
 from pavise_e2e.edge import Edge, Pki, run
 from pavise_e2e.http_application import HttpApplication
 from pavise_e2e.network import free_port
@@ -62,35 +60,23 @@ class Client:
         self.tls.close()
 
 
-class Newcomers:
-    """New connections, one request each, until told to stop."""
+class Newcomers(Crowd):
+    """New connections, one request each."""
 
     def __init__(self, edge, threads=3):
-        self.statuses, self.failures = [], []
-        self._edge, self._over = edge, threading.Event()
-        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(threads)]
-        for thread in self._threads:
-            thread.start()
+        self.statuses = []
+        self._edge = edge
+        super().__init__(self._ask, threads)
 
-    def _run(self):
-        while not self._over.is_set():
-            try:
-                client = Client(self._edge)
-                self.statuses.append(client.status())
-                client.close()
-            except (OSError, IndexError) as error:
-                self.failures.append(repr(error))
-            time.sleep(0.01)
+    def _ask(self):
+        client = Client(self._edge)
+        self.statuses.append(client.status())
+        client.close()
 
     def wait_for_more(self):
         have = len(self.statuses) + len(self.failures)
         wait_until("new connections are made",
                    lambda: len(self.statuses) + len(self.failures) >= have + 10)
-
-    def stop(self):
-        self._over.set()
-        for thread in self._threads:
-            thread.join(settings.PATIENCE_S)
 
 
 def test_changes_under_open_connections_and_new_ones(loopback, pki):

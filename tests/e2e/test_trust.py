@@ -13,14 +13,7 @@ import time
 import pytest
 
 from pavise_e2e import settings
-from pavise_e2e.trust import TrustLab, count, openssl
-
-
-@pytest.fixture
-def trust(pavise):
-    lab = TrustLab(pavise)
-    yield lab
-    lab.close()
+from pavise_e2e.trust import count, openssl
 
 
 def put(trust, ca, name="private.pem"):

@@ -10,7 +10,7 @@ import pytest
 
 from pavise_e2e import settings
 from pavise_e2e.network import free_port
-from pavise_e2e.trust import TrustLab, count
+from pavise_e2e.trust import count
 from pavise_e2e.waiting import wait_until
 
 
@@ -52,16 +52,6 @@ class Scene:
 
     def wait_names(self, *names):
         wait_until(f"the store has {names}", lambda: self.names() == set(names))
-
-    def wait_generation(self, before):
-        wait_until("another generation", lambda: self.view()["generation"] > before)
-
-
-@pytest.fixture
-def trust(pavise):
-    lab = TrustLab(pavise)
-    yield lab
-    lab.close()
 
 
 @pytest.fixture

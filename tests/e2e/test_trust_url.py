@@ -5,14 +5,7 @@ import threading
 
 import pytest
 
-from pavise_e2e.trust import TrustLab, count
-
-
-@pytest.fixture
-def trust(pavise):
-    lab = TrustLab(pavise)
-    yield lab
-    lab.close()
+from pavise_e2e.trust import count
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ Usage: lint.py [--tally FILE] [NAME...]; without names, every check. FILE gets "
 """
 
 import argparse
+import ast
 import os
 import re
 import subprocess
@@ -30,16 +31,28 @@ def clang_format(files):
         yield path, int(line), "not formatted; run clang-format-14 -i on it"
 
 
-def python_compiles(_):
+def unused_imports(module):
+    """(line, name) of each import of the module that it does not use."""
+    imports = {(alias.asname or alias.name).partition(".")[0]: node.lineno
+               for node in ast.walk(module) if isinstance(node, (ast.Import, ast.ImportFrom))
+               for alias in node.names}
+    used = {node.id for node in ast.walk(module) if isinstance(node, ast.Name)}
+    return [(line, name) for name, line in imports.items() if name not in used]
+
+
+def python(_):
     for path in tree.walk():
         if path.endswith(".py"):
             try:
-                compile(tree.read(path), path, "exec")
+                module = ast.parse(tree.read(path), path)
             except SyntaxError as error:
                 yield path, error.lineno or 1, f"not Python: {error.msg}"
+                continue
+            for line, name in unused_imports(module):
+                yield path, line, f"{name} is imported and not used"
 
 
-CHECKS = ([clang_format, python_compiles] + budgets.CHECKS + layers.CHECKS + tree.CHECKS +
+CHECKS = ([clang_format, python] + budgets.CHECKS + layers.CHECKS + tree.CHECKS +
           pages.CHECKS)
 
 

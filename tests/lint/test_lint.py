@@ -1,5 +1,6 @@
 """The rules find what they are for: each is shown a breach, and code that is right."""
 
+import ast
 import os
 import sys
 
@@ -8,6 +9,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import budgets  # noqa: E402
 import layers  # noqa: E402
+import lint  # noqa: E402
 import pages  # noqa: E402
 import source  # noqa: E402
 import tally  # noqa: E402
@@ -141,6 +143,11 @@ def test_exports(monkeypatch):
     bad = c_file(monkeypatch, "agent/net/socket_open.c", "int open_it(void) {\n}\n")
     assert list(layers.exports([header, good])) == []
     assert len(list(layers.exports([header, bad]))) == 1
+
+
+def test_unused_imports():
+    text = "import os, a.b\nfrom c import d as e, f\n\nos.close(f)\n"
+    assert lint.unused_imports(ast.parse(text)) == [(1, "a"), (2, "e")]
 
 
 def test_exports_in_use(monkeypatch):

@@ -214,15 +214,13 @@ def outcome(host, address, port, data=b"hello"):
     return "echoed" if got else "closed"
 
 
-class Load:
-    """Threads that make connections and exchange data until told to stop; what went wrong is
-    kept in `failures`."""
+class Crowd:
+    """Threads that do the same again and again until told to stop; what went wrong is kept in
+    `failures`."""
 
-    def __init__(self, host, address, port, threads=4, data=b"x" * 1000):
-        self.exchanges = 0
+    def __init__(self, act, threads):
         self.failures = []
-        self._target = (host, address, port, data)
-        self._over = threading.Event()
+        self._act, self._over = act, threading.Event()
         self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(threads)]
         for thread in self._threads:
             thread.start()
@@ -230,9 +228,8 @@ class Load:
     def _run(self):
         while not self._over.is_set():
             try:
-                echo_once(*self._target)
-                self.exchanges += 1
-            except (OSError, EOFError, AssertionError) as error:
+                self._act()
+            except (OSError, EOFError, IndexError, AssertionError) as error:
                 self.failures.append(f"{time.strftime('%H:%M:%S')} {error!r}")
             time.sleep(0.01)
 
@@ -240,3 +237,16 @@ class Load:
         self._over.set()
         for thread in self._threads:
             thread.join(settings.PATIENCE_S)
+
+
+class Load(Crowd):
+    """Makes connections and exchanges data."""
+
+    def __init__(self, host, address, port, threads=4, data=b"x" * 1000):
+        self.exchanges = 0
+        self._target = (host, address, port, data)
+        super().__init__(self._exchange, threads)
+
+    def _exchange(self):
+        echo_once(*self._target)
+        self.exchanges += 1

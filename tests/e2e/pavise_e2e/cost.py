@@ -69,12 +69,6 @@ def instructions(path):
     return int(re.search(r"^(?:summary|totals): (\d+)", text, re.MULTILINE).group(1))
 
 
-def user_memory(process):
-    """RssAnon in bytes: what the process itself has touched."""
-    text = pathlib.Path(f"/proc/{process.pid}/status").read_text()
-    return int(re.search(r"^RssAnon:\s+(\d+) kB", text, re.MULTILINE).group(1)) * 1024
-
-
 def settled(what, read, every=0.1):
     """The value of `read()` once it has stopped changing."""
     seen = []
