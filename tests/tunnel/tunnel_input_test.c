@@ -7,65 +7,18 @@
 
 #include "agent/tunnel/tunnel.h"
 #include "tests/testing/pki_identity.h"
-#include "tests/tunnel/tunnel_pair.h"
+#include "tests/tunnel/tunnel_caller.h"
 
 #define NUM 3
 
-// A stream whose owner, when woken, first lets another connection read.
-struct caller {
-    struct leg_stream leg;
-    struct buf got;
-    int num_bytes;
-    struct tls_link *thief; // NULL: nobody reads in between
-};
-
-static void steal_input(struct tls_link *thief) {
+// Another connection reads before the stream is read.
+static void steal_input(void *arg) {
+    struct tls_link *thief = arg;
     struct tls_runs runs;
     tls_link_wake(thief);
     assert_int_equal(tls_link_read_runs(thief, &runs), TLS_AGAIN);
     memset(thief->turn->input, 0xee, sizeof(thief->turn->input));
     memset(thief->turn->plain, 0xee, sizeof(thief->turn->plain));
-}
-
-static void wake_caller(void *arg) {
-    struct caller *caller = arg;
-    struct leg *leg = &caller->leg.leg;
-    struct leg_runs offer;
-    if (caller->thief != NULL) {
-        steal_input(caller->thief);
-    }
-    while (leg->ops->peek(leg, LEG_ROOM_UNKNOWN, &offer) == LEG_OK) {
-        for (int i = 0; i < offer.num; i++) {
-            assert_true(buf_append(&caller->got, offer.run[i].iov_base, offer.run[i].iov_len));
-        }
-        caller->num_bytes += (int)offer.len;
-        assert_true(leg->ops->consume(leg, &offer, offer.len));
-    }
-}
-
-static struct tunnel *open_tunnel(struct tunnel_pair *pair) {
-    struct tunnel *tunnel = tunnel_pair_get(pair);
-    tunnel_pair_run_until(pair, &pair->client.num_opened, pair->client.num_opened + 1);
-    tunnel_pair_settle(pair);
-    return tunnel;
-}
-
-static void call(struct tunnel_pair *pair, struct caller *caller, struct tunnel *tunnel) {
-    struct netaddr to = {.family = NETADDR_V4, .ip = {10, 0, 0, 2}, .port = 6379};
-    *caller = (struct caller){.num_bytes = 0};
-    assert_true(leg_stream_open(&caller->leg, tunnel, &to, &pair->addr,
-                                (struct leg_owner){wake_caller, caller}));
-}
-
-static void say(struct caller *caller, const char *text) {
-    uint8_t bytes[LEG_HEADROOM + 64];
-    size_t len = strlen(text);
-    memcpy(bytes + LEG_HEADROOM, text, len);
-    struct leg_runs runs = {.num = 1, .len = len};
-    runs.run[0] = (struct iovec){.iov_base = bytes + LEG_HEADROOM, .iov_len = len};
-    size_t taken = 0;
-    assert_int_equal(caller->leg.leg.ops->write(&caller->leg.leg, &runs, &taken), LEG_OK);
-    assert_int_equal(taken, len);
 }
 
 // The identity of the client's next tunnel is another one, so it is another tunnel.
@@ -87,17 +40,18 @@ static void another_reader_takes_nothing_away(void **state) {
     struct tunnel_pair *pair = tunnel_pair_new(pki_identity(ca, "spiffe://example.org/web", 1),
                                                pki_identity(ca, "spiffe://example.org/db", 1));
     static const char *const TEXTS[NUM] = {"first", "second", "third"};
-    struct tunnel *tunnel = open_tunnel(pair);
-    struct caller callers[NUM];
+    struct tunnel *tunnel = tunnel_caller_open(pair);
+    struct tunnel_caller callers[NUM];
     for (int i = 0; i < NUM; i++) {
-        call(pair, &callers[i], tunnel);
+        tunnel_caller_call(&callers[i], pair, tunnel);
     }
     rotate_client(pair);
-    struct tunnel *other = open_tunnel(pair);
+    struct tunnel *other = tunnel_caller_open(pair);
     assert_ptr_not_equal(other, tunnel);
     for (int i = 0; i < NUM; i++) {
-        callers[i].thief = &other->link;
-        say(&callers[i], TEXTS[i]);
+        callers[i].before_read = steal_input;
+        callers[i].arg = &other->link;
+        tunnel_caller_say(&callers[i], TEXTS[i]);
     }
     for (int i = 0; i < NUM; i++) {
         tunnel_pair_run_until(pair, &callers[i].num_bytes, (int)strlen(TEXTS[i]));

@@ -2,14 +2,13 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include <cmocka.h>
 
 #include "tests/testing/pki_identity.h"
-#include "tests/tunnel/tunnel_pair.h"
+#include "tests/tunnel/tunnel_caller.h"
 
 #define WEB "spiffe://example.org/ns/default/sa/web"
 #define DB "spiffe://example.org/ns/default/sa/db"
@@ -19,59 +18,10 @@ static struct tunnel_pair *new_pair(const char *client, const char *server) {
     return tunnel_pair_new(pki_identity(ca, client, 1), pki_identity(ca, server, 1));
 }
 
-// What one stream of the client has seen.
-struct caller {
-    struct leg_stream leg;
-    struct buf got;
-    int num_bytes, ended, failed, status;
-};
-
-static void wake_caller(void *arg) {
-    struct caller *caller = arg;
-    struct leg *leg = &caller->leg.leg;
-    struct leg_runs offer;
-    enum leg_status status;
-    while ((status = leg->ops->peek(leg, LEG_ROOM_UNKNOWN, &offer)) == LEG_OK) {
-        for (int i = 0; i < offer.num; i++) {
-            assert_true(buf_append(&caller->got, offer.run[i].iov_base, offer.run[i].iov_len));
-        }
-        caller->num_bytes += (int)offer.len;
-        assert_true(leg->ops->consume(leg, &offer, offer.len));
-    }
-    caller->status = caller->leg.status;
-    caller->ended += status == LEG_END;
-    caller->failed += status == LEG_FAILED;
-}
-
-static void call(struct tunnel_pair *pair, struct caller *caller, struct tunnel *tunnel) {
-    struct netaddr to = {.family = NETADDR_V4, .ip = {10, 0, 0, 2}, .port = 6379};
-    *caller = (struct caller){0};
-    assert_true(leg_stream_open(&caller->leg, tunnel, &to, &pair->addr,
-                                (struct leg_owner){wake_caller, caller}));
-}
-
-static void say(struct caller *caller, const char *text) {
-    uint8_t bytes[LEG_HEADROOM + 256];
-    size_t len = strlen(text);
-    memcpy(bytes + LEG_HEADROOM, text, len);
-    struct leg_runs runs = {.num = 1, .len = len};
-    runs.run[0] = (struct iovec){.iov_base = bytes + LEG_HEADROOM, .iov_len = len};
-    size_t taken = 0;
-    assert_int_equal(caller->leg.leg.ops->write(&caller->leg.leg, &runs, &taken), LEG_OK);
-    assert_int_equal(taken, len);
-}
-
-static struct tunnel *open_tunnel(struct tunnel_pair *pair) {
-    struct tunnel *tunnel = tunnel_pair_get(pair);
-    tunnel_pair_run_until(pair, &pair->client.num_opened, pair->client.num_opened + 1);
-    tunnel_pair_settle(pair);
-    return tunnel;
-}
-
 static void test_both_ends_know_each_other(void **state) {
     (void)state;
     struct tunnel_pair *pair = new_pair(WEB, DB);
-    struct tunnel *tunnel = open_tunnel(pair);
+    struct tunnel *tunnel = tunnel_caller_open(pair);
     assert_string_equal(pair->client.last_peer.id.text, DB);
     assert_string_equal(pair->server.last_peer.id.text, WEB);
     assert_true(tunnel_is_usable(tunnel, PKI_NOW_FOR_TUNNELS));
@@ -87,11 +37,11 @@ static void test_both_ends_know_each_other(void **state) {
 static void test_a_stream_carries_bytes_and_both_fins(void **state) {
     (void)state;
     struct tunnel_pair *pair = new_pair(WEB, DB);
-    struct tunnel *tunnel = open_tunnel(pair);
-    struct caller caller;
-    call(pair, &caller, tunnel);
-    say(&caller, "hello, ");
-    say(&caller, "world");
+    struct tunnel *tunnel = tunnel_caller_open(pair);
+    struct tunnel_caller caller;
+    tunnel_caller_call(&caller, pair, tunnel);
+    tunnel_caller_say(&caller, "hello, ");
+    tunnel_caller_say(&caller, "world");
     tunnel_pair_run_until(pair, &caller.num_bytes, 12);
     assert_string_equal(pair->authority, "10.0.0.2:6379");
     assert_int_equal(caller.status, 200);
@@ -108,10 +58,10 @@ static void test_a_stream_carries_bytes_and_both_fins(void **state) {
 static void test_a_refusal_is_a_status(void **state) {
     (void)state;
     struct tunnel_pair *pair = new_pair(WEB, DB);
-    struct tunnel *tunnel = open_tunnel(pair);
+    struct tunnel *tunnel = tunnel_caller_open(pair);
     pair->answer = 401;
-    struct caller caller;
-    call(pair, &caller, tunnel);
+    struct tunnel_caller caller;
+    tunnel_caller_call(&caller, pair, tunnel);
     tunnel_pair_run_until(pair, &caller.status, 401);
     caller.leg.leg.ops->reset(&caller.leg.leg);
     tunnel_pair_settle(pair);
@@ -170,11 +120,11 @@ static void test_a_closed_port_is_unreachable(void **state) {
 static void test_a_retired_server_takes_the_streams_under_way_and_ends(void **state) {
     (void)state;
     struct tunnel_pair *pair = new_pair(WEB, DB);
-    struct tunnel *client = open_tunnel(pair);
-    struct caller caller;
-    call(pair, &caller, client);
+    struct tunnel *client = tunnel_caller_open(pair);
+    struct tunnel_caller caller;
+    tunnel_caller_call(&caller, pair, client);
     tunnel_retire(LIST_ENTRY(pair->server.env.tunnels.head.next, struct tunnel, node));
-    say(&caller, "still here");
+    tunnel_caller_say(&caller, "still here");
     tunnel_pair_run_until(pair, &caller.num_bytes, 10);
     tunnel_pair_settle(pair);
     assert_int_equal(client->state, TUNNEL_RETIRING);
@@ -209,10 +159,10 @@ static size_t fill(struct leg *leg, size_t len) {
 static void test_a_retired_server_ends_when_its_last_bytes_have_arrived(void **state) {
     (void)state;
     struct tunnel_pair *pair = new_pair(WEB, DB);
-    struct tunnel *client = open_tunnel(pair);
+    struct tunnel *client = tunnel_caller_open(pair);
     struct tunnel *server = LIST_ENTRY(pair->server.env.tunnels.head.next, struct tunnel, node);
-    struct caller caller;
-    call(pair, &caller, client);
+    struct tunnel_caller caller;
+    tunnel_caller_call(&caller, pair, client);
     tunnel_pair_settle(pair);
     tunnel_retire(server);
     tunnel_mark_dirty(server);
@@ -241,10 +191,10 @@ static void test_a_retired_server_ends_when_its_last_bytes_have_arrived(void **s
 static void test_tunnels_that_end_leave_room_for_others(void **state) {
     (void)state;
     struct tunnel_pair *pair = new_pair(WEB, DB);
-    static struct caller callers[POOL_MAX_PER_KEY + 1];
+    static struct tunnel_caller callers[POOL_MAX_PER_KEY + 1];
     for (int i = 0; i <= POOL_MAX_PER_KEY; i++) { // each is kept by a stream that does not end
-        struct tunnel *tunnel = open_tunnel(pair);
-        call(pair, &callers[i], tunnel);
+        struct tunnel *tunnel = tunnel_caller_open(pair);
+        tunnel_caller_call(&callers[i], pair, tunnel);
         tunnel_retire(tunnel);
     }
     assert_non_null(tunnel_pair_get(pair));
@@ -257,9 +207,9 @@ static void test_tunnels_that_end_leave_room_for_others(void **state) {
 static void test_the_end_of_a_tunnel_fails_its_streams(void **state) {
     (void)state;
     struct tunnel_pair *pair = new_pair(WEB, DB);
-    struct tunnel *tunnel = open_tunnel(pair);
-    struct caller caller;
-    call(pair, &caller, tunnel);
+    struct tunnel *tunnel = tunnel_caller_open(pair);
+    struct tunnel_caller caller;
+    tunnel_caller_call(&caller, pair, tunnel);
     tunnel_pair_settle(pair);
     tunnel_fail_why(LIST_ENTRY(pair->server.env.tunnels.head.next, struct tunnel, node),
                     CLOSE_AUTHORIZATION_LOST, "policy");
@@ -306,7 +256,7 @@ static void congest(struct tunnel *const *tunnels, int num) {
 static void test_congested_tunnels_get_company(void **state) {
     (void)state;
     struct tunnel_pair *pair = new_pair(WEB, DB);
-    struct caller callers[POOL_MAX_CONGESTED];
+    struct tunnel_caller callers[POOL_MAX_CONGESTED];
     struct tunnel *tunnels[POOL_MAX_CONGESTED];
     for (int i = 0; i < POOL_MAX_CONGESTED; i++) {
         congest(tunnels, i);
@@ -317,7 +267,7 @@ static void test_congested_tunnels_get_company(void **state) {
         assert_false(tunnel_is_congested(tunnels[i])); // the new one
         tunnels[i]->full_since_ms = 1;
         assert_false(tunnel_is_congested(tunnels[i])); // it holds up nobody
-        call(pair, &callers[i], tunnels[i]);
+        tunnel_caller_call(&callers[i], pair, tunnels[i]);
         assert_true(tunnel_is_congested(tunnels[i]));
         tunnel_pair_settle(pair);
         assert_false(tunnel_is_congested(tunnels[i])); // all has left
@@ -335,7 +285,7 @@ static void test_congested_tunnels_get_company(void **state) {
 static void test_another_identity_is_another_tunnel(void **state) {
     (void)state;
     struct tunnel_pair *pair = new_pair(WEB, DB);
-    struct tunnel *first = open_tunnel(pair);
+    struct tunnel *first = tunnel_caller_open(pair);
     struct identity *old = tls_context_identity(pair->client.context);
     struct tls_context *same = tls_context_new(old, span_of_text("another policy"), NULL);
     assert_non_null(same);
