@@ -1,7 +1,6 @@
 #include "authority/entries.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "authority/subject_id.h"
 #include "authority/yaml_records.h"

@@ -17,7 +17,6 @@
 #include <grpc/support/log.h>
 
 #include "authority/rpc_tag.h"
-#include "base/check.h"
 #include "base/list.h"
 #include "base/thread.h"
 

@@ -1,7 +1,6 @@
 #include "certmgr/istio_ca_codec.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "certmgr/pem.h"
 #include "certmgr/proto_budget.h"

@@ -9,7 +9,6 @@
 #include <openssl/x509v3.h>
 
 #include "base/own.h"
-#include "certmgr/x509_der.h"
 
 OWN_DEFINE(GENERAL_NAMES, GENERAL_NAMES_free)
 

@@ -1,7 +1,6 @@
 #include "certmgr/ocsp_response.h"
 
 #include <stdbool.h>
-#include <stdlib.h>
 #include <time.h>
 
 #include <openssl/bytestring.h>

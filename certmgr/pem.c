@@ -1,7 +1,5 @@
 #include "certmgr/pem.h"
 
-#include <string.h>
-
 #include <openssl/base64.h>
 #include <openssl/bytestring.h>
 #include <openssl/ec_key.h>

@@ -1,7 +1,6 @@
 #include "certmgr/sds_material.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>

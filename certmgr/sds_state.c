@@ -1,7 +1,6 @@
 #include "certmgr/sds_state.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "certmgr/sds_material.h"
 

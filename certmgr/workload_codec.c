@@ -3,7 +3,6 @@
 #include "certmgr/workload_codec.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "certmgr/proto_budget.h"
 #include "proto/workload.pb-c.h"

@@ -2,7 +2,6 @@
 // process's place, with the environment that the store's `env.sh` would give it.
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "agent/command/trust_internal.h"

@@ -1,6 +1,5 @@
 // The effective configuration in the shape of the YAML, by the table of options. One of jansson's
 // doors. Nothing in a configuration is secret, so nothing is left out.
-#include <stdio.h>
 #include <string.h>
 
 #include <jansson.h>

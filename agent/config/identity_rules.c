@@ -1,7 +1,5 @@
 #include "agent/config/identity_rules.h"
 
-#include <string.h>
-
 #include "agent/config/config.h"
 #include "certmgr/renewal.h"
 

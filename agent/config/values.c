@@ -1,7 +1,6 @@
 #include "agent/config/values.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "agent/config/config_lists.h"

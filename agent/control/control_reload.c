@@ -1,6 +1,5 @@
 // SIGHUP: all or nothing. The new configuration is checked and its sockets are bound before
 // anything changes; with any mistake the old one goes on.
-#include <stdio.h>
 #include <string.h>
 
 #include "agent/control/control_parts_internal.h"

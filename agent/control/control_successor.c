@@ -2,7 +2,6 @@
 // process that runs, accepts nothing while that one still does, and takes over when it is ready. If
 // it does not become ready it ends, and the other goes on.
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "agent/control/control_parts_internal.h"

@@ -1,6 +1,5 @@
 // Heads and bodies of HTTP/1.1 as text (RFC 9112), in one canonical spelling: what was dubious in a
 // head has no way to be repeated.
-#include <string.h>
 
 #include "agent/http/http_internal.h"
 

@@ -1,5 +1,4 @@
 // nghttp2's callbacks: collect fields, then tell.
-#include <string.h>
 
 #include "agent/http/http2_internal.h"
 

@@ -1,7 +1,6 @@
 #include "agent/http/http_edge.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "agent/http/http_chars.h"
 #include "agent/http/http_internal.h"

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/http/http_chars.h"
 #include "agent/http/http_clean.h"
 #include "agent/http/http_internal.h"
 #include "agent/http/http_page.h"

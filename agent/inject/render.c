@@ -1,7 +1,5 @@
 #include "agent/inject/render.h"
 
-#include <string.h>
-
 enum { BLOCK_STEP = 2, FIRST_PRINTABLE = 0x20, DEL = 0x7f };
 
 // --- scalars -------------------------------------------------------------------------------------

@@ -1,6 +1,5 @@
 #include "agent/injector/injector_config.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #define DEFAULT_LISTEN "0.0.0.0:8443"

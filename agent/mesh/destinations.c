@@ -6,8 +6,6 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "base/own.h"
-
 // A chained hash table keyed by address, and two binary heaps over the same entries, ordered by
 // the time at which an entry ends: one of pins, one of the rest. Who gives way when the table is
 // full is the top of a heap: first a pin that has ended, then whichever other entry ends soonest,

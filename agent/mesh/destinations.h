@@ -12,6 +12,7 @@
 
 #include "agent/observe/view.h"
 #include "base/netaddr.h"
+#include "base/own.h"
 #include "certmgr/spiffe_id.h"
 
 #define DESTINATIONS_MAX 65536

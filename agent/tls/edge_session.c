@@ -1,6 +1,5 @@
 #include "agent/tls/edge_session.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

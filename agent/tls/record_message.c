@@ -1,7 +1,5 @@
 #include "agent/tls/record_message.h"
 
-#include <stdint.h>
-
 void record_message_fini(struct record_message *self) {
     buf_clear_secret(&self->part);
 }

@@ -1,6 +1,5 @@
 #include "agent/trust/trust_keeper.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>

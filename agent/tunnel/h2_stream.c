@@ -1,5 +1,4 @@
 #include <stdio.h>
-#include <string.h>
 
 #include "agent/tunnel/h2_internal.h"
 #include "base/check.h"

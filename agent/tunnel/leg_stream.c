@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "agent/tunnel/leg_stream_internal.h"
-#include "base/check.h"
 
 static struct leg_stream *self_of(struct leg *leg) {
     return (struct leg_stream *)(void *)leg;

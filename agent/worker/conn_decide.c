@@ -1,5 +1,4 @@
 // What a new connection becomes: policy asked, before a byte moves.
-#include <stdio.h>
 
 #include "agent/net/socket.h"
 #include "agent/tunnel/connect_authority.h"

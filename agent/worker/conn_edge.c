@@ -1,7 +1,5 @@
 // Direct connections to ports where TLS may end: the first byte decides, the client is judged, and
 // only then the application is dialled. A refused client hears why before the socket goes.
-#include <stdlib.h>
-#include <string.h>
 
 #include "agent/net/socket.h"
 #include "agent/worker/conn_internal.h"

@@ -1,6 +1,5 @@
 // What is known of a connection: who is at its other end, and what protects it.
 #include "agent/worker/conn_internal.h"
-#include "agent/worker/worker.h"
 
 enum direction conn_direction(const struct conn *conn) {
     return conn->kind == CONN_OUTBOUND ? OUTBOUND : INBOUND;

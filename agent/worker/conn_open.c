@@ -1,6 +1,5 @@
 // Getting the far side of a connection: a stream of a tunnel, or a socket, plain or with TLS.
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "agent/net/socket.h"

@@ -6,7 +6,6 @@
 #include "agent/net/proxy_v2.h"
 #include "agent/net/socket.h"
 #include "agent/worker/conn_internal.h"
-#include "agent/worker/worker.h"
 
 // A header on its way in; only as many bytes as belong to it are taken from the socket.
 struct proxy_reader {

@@ -4,7 +4,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "agent/net/socket.h"
 #include "agent/worker/conn_internal.h"
 #include "base/clock.h"
 #include "base/log.h"

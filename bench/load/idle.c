@@ -1,5 +1,4 @@
 // Connections that have exchanged one byte each way and then say nothing.
-#include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>

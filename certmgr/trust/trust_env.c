@@ -1,7 +1,6 @@
 #include "certmgr/trust/trust_env.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define JAVA "JAVA_TOOL_OPTIONS"

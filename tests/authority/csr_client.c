@@ -1,7 +1,6 @@
 #include "tests/authority/csr_client.h"
 
 #include <stdio.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 

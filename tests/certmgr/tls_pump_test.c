@@ -2,12 +2,10 @@
 // before an end arrives, and memory stays bounded when nobody reads.
 #include "certmgr/tls_pump.h"
 
-#include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>

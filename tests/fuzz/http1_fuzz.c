@@ -1,7 +1,6 @@
 // A client's bytes on an HTTP/1.1 port, in one piece and byte by byte: the application must get the
 // same, and http-parser, which knows nothing of ours, must find whole requests in it. The second
 // half of the input, after the last 0xff, is what the application answers.
-#include <stdlib.h>
 #include <string.h>
 
 #include <http_parser.h>

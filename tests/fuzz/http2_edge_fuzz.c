@@ -3,7 +3,6 @@
 // that answers (HTTP/1.1) or is silent, or the application's, to a client that has asked twice.
 // Nothing of a client's own claims may reach the application's heads, and every connection asked
 // for is let go.
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"

@@ -1,6 +1,5 @@
 // A CA's answer, and a caller's request: what opens is complete and goes around; the rest is an
 // error that says so. The first byte chooses: an answer to a fixed key, or a request with its CSR.
-#include <stdlib.h>
 
 #include <openssl/evp.h>
 

@@ -1,6 +1,5 @@
 // SDS responses: what is good is complete, can be answered, and what the client keeps of it gives
 // an update or a sentence. Responses that name files or variables are decoded only.
-#include <stdlib.h>
 
 #include "base/buf.h"
 #include "base/check.h"

@@ -1,6 +1,5 @@
 // Requests on the status port: parsed in one piece and byte by byte (the result must be the same),
 // then answered. State changes only by POST with a loopback Host and no mark of a web page.
-#include <stdlib.h>
 #include <string.h>
 
 #include "agent/status/routes.h"

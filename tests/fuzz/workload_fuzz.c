@@ -1,6 +1,5 @@
 // Workload API messages: what decodes is complete, and encodes to a message that decodes to the
 // same.
-#include <stdlib.h>
 
 #include "base/buf.h"
 #include "base/check.h"

@@ -1,6 +1,5 @@
 #include "agent/status/http_server.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>

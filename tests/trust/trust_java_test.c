@@ -2,7 +2,6 @@
 // Real JVMs read them in tests/e2e.
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
