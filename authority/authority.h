@@ -5,7 +5,7 @@
 #define AUTHORITY_AUTHORITY_H
 
 // Runs until SIGTERM or SIGINT. argv[0] is "authority". Returns the process's exit code
-// (DESIGN section 3); on an error one line has been written to standard error.
+// (base/err.h); on an error one line has been written to standard error.
 int authority_run(int argc, char **argv);
 
 #endif

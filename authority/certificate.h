@@ -1,5 +1,5 @@
 // Making X.509 certificates: self-signed roots of a trust domain and leaves that are X509-SVIDs
-// (X509-SVID.md sections 2-4). Bytes and times in, certificates out; keeps nothing.
+// (SPIFFE X509-SVID, sections 2-4). Bytes and times in, certificates out; keeps nothing.
 #ifndef AUTHORITY_CERTIFICATE_H
 #define AUTHORITY_CERTIFICATE_H
 

@@ -1,5 +1,5 @@
 // Istio's CreateCertificate as a gRPC handler: who a caller is by its token, and a certificate for
-// the key of its CSR (identity.md 3). Nothing else in the CSR counts. One owner, the loop's thread.
+// the key of its CSR. Nothing else in the CSR counts. One owner, the loop's thread.
 // It never logs: what happened goes to an observer.
 #ifndef AUTHORITY_CSR_SERVICE_H
 #define AUTHORITY_CSR_SERVICE_H

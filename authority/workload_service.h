@@ -1,5 +1,5 @@
 // The SPIFFE Workload API's X.509 part as a gRPC handler: who may call, which identity a caller
-// has, and what is pushed to whom and when (SPIFFE_Workload_API.md; identity.md 1). One owner, the
+// has, and what is pushed to whom and when (SPIFFE Workload API, section 5). One owner, the
 // loop's thread. It never logs: what happened goes to an observer.
 #ifndef AUTHORITY_WORKLOAD_SERVICE_H
 #define AUTHORITY_WORKLOAD_SERVICE_H

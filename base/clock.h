@@ -1,5 +1,5 @@
 // The two clocks. Deadlines and durations use the monotonic one; expiry and renewal of
-// certificates use the wall clock, because that is what notAfter is written in (threats class 12).
+// certificates use the wall clock, because that is what notAfter is written in.
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 

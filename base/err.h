@@ -42,7 +42,8 @@ bool err_wrap(struct err *err, const char *format, ...) PRINTF_LIKE(2, 3);
 #define ERR_NO_MEMORY(err, what)                                                                   \
     ERR_SET((err), ERR_ENVIRONMENT, "cannot allocate memory while %s", (what))
 
-// The process exit code for an error of this class: 1, 2 or 3 (DESIGN section 3).
+// The process exit code for an error of this class: 1 for bad input, 2 for wrong usage, 3 for what
+// the environment refuses.
 int err_exit_code(const struct err *err);
 
 #endif

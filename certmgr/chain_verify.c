@@ -63,7 +63,7 @@ static enum verify_result build_path(const struct chain_rules *rules, X509_STORE
         return refuse(err, VERIFY_UNTRUSTED);
     }
     X509_STORE_CTX_set_flags(ctx, X509_V_FLAG_PARTIAL_CHAIN);
-    // The library counts the anchor as well (seed-systems.md S8; a test watches it).
+    // The library counts the anchor as well; a test watches it.
     X509_STORE_CTX_set_depth(ctx, (int)rules->depth + 1);
     X509_STORE_CTX_set_time_posix(ctx, 0, now);
     if (rules->allow_outdated) {

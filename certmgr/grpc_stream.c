@@ -1,4 +1,4 @@
-// Four batches (identity.md 8.3): START sends the request and receives the initial metadata,
+// Four batches: START sends the request and receives the initial metadata,
 // without which the status never arrives; STATUS waits for the end; MESSAGE is armed again after
 // each message; SEND is one more message of ours. The order in which they complete is not fixed:
 // the stream has ended when no tag is outstanding.
@@ -182,7 +182,7 @@ void grpc_stream_free(struct grpc_stream *stream) {
     if (stream == NULL) {
         return;
     }
-    if (stream->call != NULL) { // the order is that of identity.md 8.2
+    if (stream->call != NULL) { // nothing may refer to it when it goes
         grpc_call_cancel(stream->call, NULL);
         tags_await(stream);
         grpc_call_unref(stream->call);

@@ -6,7 +6,7 @@
 //
 // One owner and one thread, but grpc_stream_cancel may be called from any thread while the stream
 // lives. gRPC starts threads of its own: initialise it with every signal blocked, after the last
-// fork (identity.md 8.2, 8.6).
+// fork.
 #ifndef CERTMGR_GRPC_STREAM_H
 #define CERTMGR_GRPC_STREAM_H
 

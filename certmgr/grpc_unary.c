@@ -135,7 +135,7 @@ void grpc_unary_free(struct grpc_unary *call) {
     if (call == NULL) {
         return;
     }
-    if (call->call != NULL) { // the order is that of identity.md 8.2
+    if (call->call != NULL) { // nothing may refer to it when it goes
         grpc_call_cancel(call->call, NULL);
         await(call);
         grpc_call_unref(call->call);

@@ -1,6 +1,6 @@
 // One unary call over a connected descriptor: a message out, a message and a status back. The
 // thread that calls grpc_unary_wait is also gRPC's poller. A channel made from a descriptor never
-// reconnects, so it lives as long as the call (identity.md 8.5). The library is initialised by
+// reconnects, so it lives as long as the call. The library is initialised by
 // certmgr/grpc_stream.h; the two are the client's doors to gRPC core.
 //
 // One owner and one thread, but grpc_unary_cancel may be called from any while the call lives.

@@ -97,7 +97,7 @@ void identity_store_free(struct identity_store *store) {
 }
 
 // Every field that the specification calls mandatory must hold something: otherwise the whole
-// message is discarded (SPIFFE_Workload_API.md 5.2.1).
+// message is discarded (SPIFFE Workload API, 5.2.1).
 static bool check_mandatory(const struct update_svid *svid, struct err *err) {
     const struct {
         const char *name;
@@ -360,7 +360,7 @@ static enum identity_outcome withdraw(struct identity_store *store) {
 enum identity_outcome identity_store_apply(struct identity_store *store,
                                            const struct update *update, int64_t now,
                                            struct err *err) {
-    // An empty set says the same as the word (DESIGN section 5).
+    // An empty set says the same as the word.
     if (update->withdrawn || update->num_svids == 0) {
         return withdraw(store);
     }

@@ -1,4 +1,4 @@
-// The messages of Istio's CreateCertificate (identity.md 3) to and from values: bytes in, values
+// The messages of Istio's CreateCertificate to and from values: bytes in, values
 // out, no I/O. It knows the wire's rules and PEM; certificates are judged by who uses them.
 #ifndef CERTMGR_ISTIO_CA_CODEC_H
 #define CERTMGR_ISTIO_CA_CODEC_H

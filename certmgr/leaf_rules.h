@@ -1,5 +1,5 @@
 // What a leaf certificate must say about itself to serve as an identity: the X.509-SVID profile
-// and the points that path validation does not refuse (X509-SVID.md 3-5; threats section 3.2).
+// and the points that path validation does not refuse (SPIFFE X509-SVID, 3-5; RFC 5280).
 // The same rules for our own SVID and for peers. Pure; signatures and times are not looked at.
 #ifndef CERTMGR_LEAF_RULES_H
 #define CERTMGR_LEAF_RULES_H
@@ -21,7 +21,7 @@ bool leaf_rules_id(const X509 *leaf, struct spiffe_id *out, struct err *err) MUS
 // nor cRLSign, digitalSignature where keyUsage is there, no name constraints.
 bool leaf_rules_usage(const X509 *leaf, struct err *err) MUST_USE;
 
-// The same for an X509-SVID: keyUsage must be there and critical (X509-SVID.md 4.3).
+// The same for an X509-SVID: keyUsage must be there and critical (SPIFFE X509-SVID, 4.3).
 bool leaf_rules_svid_usage(const X509 *leaf, struct err *err) MUST_USE;
 
 // Whether a DNS SAN matches `name` (RFC 6125 6.4): the same labels without regard to ASCII case,

@@ -1,5 +1,5 @@
-// An allocator with a budget for protobuf-c, which by itself would take up to 80 times a message
-// (threats.md 4.2). What it gives back is wiped, because messages hold private keys. One owner, one
+// An allocator with a budget for protobuf-c, which by itself would take up to 80 times a
+// message. What it gives back is wiped, because messages hold private keys. One owner, one
 // thread. The two functions have the types of ProtobufCAllocator's; `arg` is the budget.
 #ifndef CERTMGR_PROTO_BUDGET_H
 #define CERTMGR_PROTO_BUDGET_H

@@ -1,4 +1,4 @@
-// When to ask a CA for the next certificate (DESIGN section 5): a random point in a window of the
+// When to ask a CA for the next certificate: a random point in a window of the
 // lifetime (50-60 % unless said), and after a failure a backoff with jitter of at most 30 s. Pure:
 // the clocks and the random number are given.
 //

@@ -1,4 +1,4 @@
-// The messages of Envoy's secret discovery service v3 (identity.md 2): bytes in, a value out, and
+// The messages of Envoy's secret discovery service v3: bytes in, a value out, and
 // requests the other way; no I/O. It knows the wire's rules only: what the secrets hold is judged
 // in sds_material.c.
 #ifndef CERTMGR_SDS_CODEC_H

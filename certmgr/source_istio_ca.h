@@ -1,5 +1,5 @@
 // An Istio CA as a source: CreateCertificate with a token and a fresh key each time, over our own
-// TLS (identity.md 3), in its own thread. Each request reads the token and the roots again, opens a
+// TLS, in its own thread. Each request reads the token and the roots again, opens a
 // connection of its own and closes it. When to ask is renewal.h's decision: early on the wall
 // clock, with backoff and jitter after failures. PERMISSION_DENIED withdraws; any other failure
 // leaves the certificate that we have in force.

@@ -1,5 +1,5 @@
 // The SPIFFE Workload API as a source: FetchX509SVID in a thread of its own (stream_source.h),
-// reconnecting as SPIFFE_Workload_API.md and the codes in reference say (identity.md 1.3):
+// reconnecting as the specification says (SPIFFE Workload API, section 5):
 // UNAVAILABLE and stream ends are retried with backoff and jitter (at most 30 s; at most 1 s while
 // nobody listens), PERMISSION_DENIED withdraws and is retried, INVALID_ARGUMENT and UNIMPLEMENTED
 // end it until source_refresh. A response without SVIDs withdraws too. A message that does not

@@ -20,8 +20,8 @@
 
 struct svid;
 
-// Parses and validates (X509-SVID.md sections 3-5): DER chain, leaf first, concatenated; key as
-// PKCS#8 DER. Leaf: exactly one URI SAN that is a SPIFFE ID with a path, equal to `expected_id`
+// Parses and validates (SPIFFE X509-SVID, sections 3-5): DER chain, leaf first, concatenated; key
+// as PKCS#8 DER. Leaf: exactly one URI SAN that is a SPIFFE ID with a path, equal to `expected_id`
 // unless that is empty, cA false, keyUsage critical with digitalSignature and without keyCertSign
 // and cRLSign. Every further certificate is a CA. The key matches the leaf. Validity is not looked
 // at here. `hint` is kept (at most 1024 bytes). NULL with the sentence on error.

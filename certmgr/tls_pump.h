@@ -1,5 +1,5 @@
 // Moves bytes between a TLS connection and a local socket, because gRPC core without TLS can be
-// given a connected descriptor and nothing else (identity.md 8.5). Either side of TLS. Never waits:
+// given a connected descriptor and nothing else. Either side of TLS. Never waits:
 // the owner polls what tls_pump_arm says and calls tls_pump_step. Memory is bounded: one record's
 // plaintext in each direction.
 //

@@ -1,5 +1,5 @@
 // Verifying a peer's X509-SVID: path validation against the bundle of the peer's own trust domain,
-// then everything that X509_verify_cert does not refuse by itself (threats section 3.2).
+// then everything that X509_verify_cert does not refuse by itself.
 // Pure: bytes, bundles and a time in; a verdict out.
 #ifndef CERTMGR_VERIFY_H
 #define CERTMGR_VERIFY_H

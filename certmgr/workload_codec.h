@@ -1,4 +1,4 @@
-// The messages of the SPIFFE Workload API (X.509 part, identity.md 1.1) to and from updates: bytes
+// The messages of the SPIFFE Workload API (X.509 part) to and from updates: bytes
 // in, a value out, no I/O. It knows the wire's rules only; certificates and SPIFFE IDs are judged
 // by the store.
 #ifndef CERTMGR_WORKLOAD_CODEC_H

@@ -1,5 +1,5 @@
 // What to do after a stream of a Workload API or an SDS server has ended: retry or stop, when, and
-// what to tell people (SPIFFE_Workload_API.md section 5; identity.md 1.3 and 2). Pure: no clock, no
+// what to tell people (SPIFFE Workload API, section 5). Pure: no clock, no
 // I/O.
 #ifndef CERTMGR_WORKLOAD_RETRY_H
 #define CERTMGR_WORKLOAD_RETRY_H

@@ -42,7 +42,7 @@ bool x509_der_public_key_is_accepted(const EVP_PKEY *key);
 bool x509_der_signature_is_accepted(const X509 *cert);
 
 // A CA certificate by its own words: version 3, cA true, no keyUsage without keyCertSign. With
-// `key_usage_needed` a keyUsage must be there (X509-SVID.md 4.3).
+// `key_usage_needed` a keyUsage must be there (SPIFFE X509-SVID, 4.3).
 bool x509_der_is_ca(const X509 *cert, bool key_usage_needed);
 
 #endif

@@ -1,4 +1,4 @@
-// The audit of connections (status.audit, seed-systems RE35): records of the data plane, as lines
+// The audit of connections (status.audit; docs/edge-tls.md): records of the data plane, as lines
 // of JSON, to a collector over TCP or a unix socket. Any thread puts, a thread of its own sends; a
 // collector that is slow or gone costs records, which are counted, and never a connection's time.
 // One object for the life of the process: a reload tells it where to send from now on.

@@ -1,6 +1,6 @@
-// What the audit says of a connection, as one line of JSON (seed-systems RE35: the names of the
-// fields are Redis Enterprise's, with TLS added). Pure. Text from a peer is escaped to ASCII, so a
-// line is one line whatever a certificate holds.
+// What the audit says of a connection, as one line of JSON (the fields' names are Redis
+// Enterprise's, with TLS added; docs/edge-tls.md, RE35). Pure. Text from a peer is escaped to
+// ASCII, so a line is one line whatever a certificate holds.
 #ifndef AGENT_AUDIT_AUDIT_RECORD_H
 #define AGENT_AUDIT_AUDIT_RECORD_H
 

@@ -1,4 +1,5 @@
-// The agent's configuration as one immutable value, in the shape of the YAML (DESIGN section 7).
+// The agent's configuration as one immutable value, in the shape of the YAML
+// (docs/configuration.md).
 // Parsed once, checked as a whole, then shared by reference count; a reload swaps it.
 #ifndef AGENT_CONFIG_CONFIG_H
 #define AGENT_CONFIG_CONFIG_H

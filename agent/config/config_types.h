@@ -1,4 +1,4 @@
-// The shape of the configuration: plain structs that mirror the YAML (DESIGN section 7).
+// The shape of the configuration: plain structs that mirror the YAML.
 #ifndef AGENT_CONFIG_CONFIG_TYPES_H
 #define AGENT_CONFIG_CONFIG_TYPES_H
 

@@ -122,7 +122,7 @@ static void load_staple(struct loading *loading, struct edge_certificate *out) {
     }
 }
 
-// A pattern that exempts URIs can only be judged when the request is there (S16).
+// A pattern that exempts URIs can only be judged when the request is there.
 static bool answers_http(const struct loading *loading,
                          const struct edge_certificate_options *own) {
     const struct edge_options *port = &loading->port->options->edge;
@@ -132,7 +132,7 @@ static bool answers_http(const struct loading *loading,
     return port->is_http && (skips || says);
 }
 
-// What is likely not meant, and is served all the same (RE26).
+// What is likely not meant, and is served all the same (docs/edge-tls.md, RE26).
 static void judge_fitness(struct loading *loading, const struct edge_certificate *cert) {
     struct edge_fitness fitness;
     edge_fitness_judge(cert, &fitness);

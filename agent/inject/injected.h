@@ -12,7 +12,7 @@
 #include "base/buf.h"
 #include "base/own.h"
 
-#define INJECTED_UID 1337 // the agent's; DESIGN section 7, intercept.uid
+#define INJECTED_UID 1337 // the agent's; the default of intercept.uid
 #define INJECTED_HEALTH_PORT 15021
 
 // "initContainers:" with the interception step, where there is one, and the agent, where it is a

@@ -40,7 +40,7 @@ enum socket_outcome socket_accept(int listener, int *fd, struct netaddr *peer);
 enum socket_outcome socket_connect(const struct netaddr *to, int *fd, int *errnum);
 int socket_connect_error(int fd); // 0: connected; EINPROGRESS: not yet; else why it failed
 
-// Where the connection was going before the redirect (SO_ORIGINAL_DST, interception.md section 3).
+// Where the connection was going before the redirect (SO_ORIGINAL_DST).
 // The option level follows the peer's family after un-mapping. False: the connection was not
 // redirected (no answer, or the answer is the socket's own address).
 bool socket_original_destination(int fd, const struct netaddr *peer, struct netaddr *out);

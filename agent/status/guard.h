@@ -1,5 +1,5 @@
 // Who may ask the status port what: the port is on loopback, which every page in a browser and
-// every process of the host can reach (DNS rebinding, CSRF, SSRF: threats class 16). Pure.
+// every process of the host can reach (DNS rebinding, CSRF, SSRF). Pure.
 #ifndef AGENT_STATUS_GUARD_H
 #define AGENT_STATUS_GUARD_H
 

@@ -1,4 +1,4 @@
-// The JSON answers of the status port (DESIGN section 8), from plain views. The status port's only
+// The JSON answers of the status port, from plain views. The status port's only
 // door to jansson. Each appends a whole document to `out`; false when memory is short.
 // Text is clean UTF-8 (escape_plain), times are RFC 3339 in UTC, what is absent is null.
 #ifndef AGENT_STATUS_RENDER_JSON_H

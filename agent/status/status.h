@@ -1,4 +1,4 @@
-// The status port and the health port: an HTTP/1.1 server on the control loop (DESIGN section 8).
+// The status port and the health port: an HTTP/1.1 server on the control loop.
 // It reads the agent through `struct status_backend` and never sees a live object.
 // Access by GET only reads. POST changes state: loopback, Host, Origin and Sec-Fetch-Site checked.
 #ifndef AGENT_STATUS_STATUS_H

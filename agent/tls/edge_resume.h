@@ -1,5 +1,6 @@
 // Whether a connection to one of the application's ports may resume a session, and which one: said
-// when the ClientHello is known, before BoringSSL looks at a ticket (seed-systems.md S5).
+// when the ClientHello is known, before BoringSSL looks at a ticket: one that was given for another
+// server name would skip the rules of this one.
 #ifndef AGENT_TLS_EDGE_RESUME_H
 #define AGENT_TLS_EDGE_RESUME_H
 

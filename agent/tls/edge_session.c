@@ -92,7 +92,7 @@ static enum verify_result judge_by(const struct edge_rules *rules, const struct 
     return chain_verify(&question, presented->chain, presented->num, clock_wall_s(), err);
 }
 
-// A certificate of a client of its own in the list switches subjects off for all of it (S14).
+// A certificate of a client of its own in the list switches subjects off for all of it.
 static enum verify_result judge_client(const struct edge_rules *rules,
                                        const struct presented *presented, struct err *err) {
     enum verify_result result = judge_by(rules, rules->clients, presented, err);

@@ -84,7 +84,7 @@ static bool set_protocol(SSL_CTX *ctx, enum tls_use use) {
 }
 
 // All that a session's validity rests on. A server resumes no session of another context, so that a
-// change of any of it makes a full handshake of every ticket that is about (threats class 1).
+// change of any of it makes a full handshake of every ticket that is about.
 static void compute_session_context(enum tls_use use, const struct identity *identity,
                                     struct span policy, uint8_t out[SHA256_DIGEST_LENGTH]) {
     size_t num_chain = 0;

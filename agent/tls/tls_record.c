@@ -286,7 +286,7 @@ static enum tls_record_status on_key_update(struct tls_record *layer, struct spa
         return fail(layer, FAULT_KEY_UPDATES);
     }
     // Answered before the next data that we send, once for all that were asked: so a peer that does
-    // not read cannot make answers pile up (threats class 15).
+    // not read cannot make answers pile up.
     layer->owes_update = layer->owes_update || body.ptr[0] == 1;
     return record_key_update(&layer->read) ? TLS_RECORD_OK : fail_by_memory(layer);
 }

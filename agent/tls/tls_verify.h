@@ -40,7 +40,7 @@ void tls_verifier_fini(struct tls_verifier *verifier);
 
 // The callback for SSL_CTX_set_custom_verify. Fails closed without a verifier.
 enum ssl_verify_result_t tls_verify_callback(SSL *ssl, uint8_t *out_alert);
-// Call at the end of a resumed handshake: BoringSSL's servers have not called back (threats 3.1).
+// Call at the end of a resumed handshake: BoringSSL's servers have not called back.
 enum ssl_verify_result_t tls_verify_resumed(SSL *ssl, uint8_t *out_alert);
 // The callback for SSL_CTX_sess_set_new_cb.
 int tls_verify_keep_session(SSL *ssl, SSL_SESSION *session);

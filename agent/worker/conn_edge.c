@@ -206,7 +206,7 @@ enum conn_state conn_step_near_handshake(struct conn *conn) {
 }
 
 // An alert that is followed by RST is lost: what the client has sent already is read first, and its
-// own end is awaited, both within bounds (seed-systems.md S4).
+// own end is awaited, both within bounds.
 enum conn_state conn_step_linger(struct conn *conn) {
     struct leg_tls *leg = &conn->near_leg.tls;
     if (tls_link_flush(&leg->link) == TLS_AGAIN) {

@@ -8,8 +8,8 @@
 // A half-closed connection without a byte for this long is given up; keepalives find dead peers
 // sooner.
 #define HALF_CLOSE_IDLE_MS (60 * 60 * 1000)
-// Conntrack forgets a half-closed redirected connection after 60 s without traffic
-// (interception.md section 11): these keep it known.
+// Conntrack forgets a half-closed redirected connection after 60 s without traffic:
+// these keep it known.
 #define HALF_CLOSE_KEEPALIVE_S 20
 // How long a broken connection may take to deliver what came before the break.
 #define FLUSH_MS 5000

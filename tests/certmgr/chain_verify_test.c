@@ -53,7 +53,7 @@ static void test_each_is_an_anchor(void **state) {
     unmake(&w);
 }
 
-// clientDepth counts intermediates; the library counts otherwise (seed-systems.md S8).
+// clientDepth counts intermediates; the library counts the anchor, too.
 static void test_depth(void **state) {
     (void)state;
     struct world w;

@@ -1,4 +1,4 @@
-// From updates to the identity in force (identity.md 1.3): full state, bad messages leave the old
+// From updates to the identity in force: full state, bad messages leave the old
 // one, withdrawal drops it at once, expiry by an injected clock.
 #include "certmgr/identity_store.h"
 

@@ -30,7 +30,7 @@ static const char *const domains[NUM_DOMAINS] = {"example.org", "other.org"};
 
 // --- the table ---------------------------------------------------------------------------------
 
-struct id_row { // X509-SVID.md 2, SPIFFE-ID.md 2
+struct id_row { // SPIFFE X509-SVID, 2; SPIFFE-ID, 2
     const char *uri;
     int domain; // whose bundle judges; -1: there is none, or it is no SPIFFE ID
 };
@@ -64,7 +64,7 @@ struct word_row {
     bool allowed;      // by the table; openssl may still refuse
 };
 static const struct word_row leaf_usages[] = {
-    // X509-SVID.md 4.3
+    // SPIFFE X509-SVID, 4.3
     {"critical,digitalSignature", true},
     {"critical,digitalSignature,keyEncipherment,keyAgreement", true},
     {"digitalSignature", false},

@@ -1,4 +1,4 @@
-// The wire's rules of SDS (identity.md 2): requests that servers understand, and responses of every
+// The wire's rules of SDS: requests that servers understand, and responses of every
 // bad kind, which keep their nonce so that they can be refused.
 #include "certmgr/sds_codec.h"
 

@@ -1,4 +1,4 @@
-// SPIFFE-ID.md section 2; threats class 2. The examples of the specification, and the limits.
+// SPIFFE-ID, section 2. The examples of the specification, and the limits.
 #include "certmgr/spiffe_id.h"
 
 #include <setjmp.h>

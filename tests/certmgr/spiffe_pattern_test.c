@@ -1,5 +1,5 @@
-// Patterns: examples, and random pairs against a slow matcher written another way (threats class
-// 2). The oracle works on C strings, splits both sides first and decides by recursion.
+// Patterns: examples, and random pairs against a slow matcher written another way. The oracle works
+// on C strings, splits both sides first and decides by recursion.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,5 @@
-// Our own SVID: X509-SVID.md sections 3-5. Each refused row differs from the control in one thing.
+// Our own SVID: SPIFFE X509-SVID, sections 3-5. Each refused row differs from the control in one
+// thing.
 #include "certmgr/svid.h"
 
 #include <setjmp.h>

@@ -1,5 +1,5 @@
-// From the leaf to the trust anchor: threats sections 3.2 (issuers), 3.3 (name constraints) and
-// class 14 (cost). Each row differs from an accepted control in the one thing it names.
+// From the leaf to the trust anchor: issuers, name constraints, what a chain may cost. Each row
+// differs from an accepted control in the one thing it names.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-// What a leaf must be: threats section 3.2, classes 2 and 3, X509-SVID.md. Each row differs from
+// What a leaf must be (SPIFFE X509-SVID, and what path validation lets pass). Each row differs from
 // the control, which is accepted, in the one thing it names.
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-// R8 (threats.md 5): ten thousand mutated Workload API messages through the codec to the store.
+// Ten thousand mutated Workload API messages through the codec to the store.
 // Malformed ones leave the last good identity and are counted, withdrawal is obeyed, and no
 // certificate but one that our CA issued, with its own key, ever comes into force.
 // PAVISE_TEST_SEED replays a run.

@@ -1,4 +1,4 @@
-// The rules of identity.md 1.3 as a table.
+// The rules of SPIFFE Workload API, section 5, as a table.
 #include "certmgr/workload_retry.h"
 
 #include <setjmp.h>

@@ -1,4 +1,5 @@
-"""`pavise check` on certificates that work, and that clients will not like (RE26)."""
+"""`pavise check` on certificates that work, and that clients will not like (docs/edge-tls.md,
+RE26)."""
 
 import json
 

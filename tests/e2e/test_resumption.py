@@ -1,5 +1,5 @@
-"""TLS sessions are resumed, but never across a change of bundle, policy or identity (threats
-class 1). The client on the tunnel port is openssl, which keeps and offers whatever it likes."""
+"""TLS sessions are resumed, but never across a change of bundle, policy or identity.
+The client on the tunnel port is openssl, which keeps and offers whatever it likes."""
 
 import json
 import subprocess

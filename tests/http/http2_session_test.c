@@ -103,7 +103,7 @@ static void test_two_hosts(void **state) {
     http2_world_fini(&world);
 }
 
-// seed-systems.md, examples 12 and 13: a 400 with a page of 154 bytes, a 404, and the rest goes on.
+// Acceptance 12 and 13: a 400 with a page of 154 bytes, a 404, and the rest goes on.
 static void test_each_stream_is_judged(void **state) {
     (void)state;
     const char *open = "^/open";

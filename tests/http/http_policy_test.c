@@ -48,7 +48,7 @@ static void test_untouched_without_rules(void **state) {
     assert_int_equal(judge(policy, &caller, "h/x", "/", NULL), 400);
 }
 
-// seed-systems.md, example 17.
+// Acceptance 17.
 static void test_exempted_paths(void **state) {
     (void)state;
     OWNED(http_policy_free)

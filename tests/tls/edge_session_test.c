@@ -1,4 +1,4 @@
-// Sessions that are resumed on the application's ports (seed-systems.md S5): good for the name and
+// Sessions that are resumed on the application's ports: good for the name and
 // the certificate that they were made with, and for as long as the client would be let in anyway.
 #include "agent/tls/edge_session.h"
 
@@ -193,7 +193,7 @@ static void test_resumes_and_knows_the_client(void **state) {
     }
 }
 
-// Never across server names (AP25): the client has to show its certificate again.
+// Never across server names (docs/edge-tls.md, AP25): the client has to show its certificate again.
 static void test_not_for_another_name(void **state) {
     const struct world *w = *state;
     for (size_t i = 0; i < 2; i++) {

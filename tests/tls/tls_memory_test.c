@@ -1,5 +1,5 @@
 // Memory runs short at every allocation in turn, from the first byte of a handshake to the end of
-// a transfer: that connection fails, or nothing was lost; nobody is let in by it (threats R5).
+// a transfer: that connection fails, or nothing was lost; nobody is let in by it.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

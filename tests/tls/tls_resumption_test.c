@@ -1,4 +1,4 @@
-// Resumption of sessions at our servers (threats class 1): a session is good for the context that
+// Resumption of sessions at our servers: a session is good for the context that
 // it was made with, and only for as long as the client would be let in without it.
 //
 // Every cell that must not resume is tried with the ticket keys made equal, so that nothing but the
