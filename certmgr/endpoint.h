@@ -1,4 +1,4 @@
-// Where a SPIFFE Workload API is: the text of an endpoint (SPIFFE_Workload_Endpoint.md section 4).
+// Where a SPIFFE Workload API is: the text of an endpoint (SPIFFE Workload Endpoint, section 4).
 // Pure.
 #ifndef CERTMGR_ENDPOINT_H
 #define CERTMGR_ENDPOINT_H

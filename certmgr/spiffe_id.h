@@ -1,4 +1,4 @@
-// SPIFFE IDs and the patterns that policies match them with (SPIFFE-ID.md sections 2.1-2.3).
+// SPIFFE IDs and the patterns that policies match them with (SPIFFE-ID, 2.1-2.3).
 // Length-counted throughout: a NUL inside is an error, never an end.
 #ifndef CERTMGR_SPIFFE_ID_H
 #define CERTMGR_SPIFFE_ID_H

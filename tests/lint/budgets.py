@@ -1,4 +1,4 @@
-"""STYLE.md's budgets and the language rules that a reader can see in one file."""
+"""The budgets, and the language rules that a reader can see in one file."""
 
 import re
 

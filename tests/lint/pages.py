@@ -104,4 +104,18 @@ def features_are_complete(_):
                 yield EDGE_PAGE, 1, f"no row for {feature}"
 
 
-CHECKS = [troubleshooting_is_complete, tests_are_there, features_are_complete]
+# Of other projects.
+FOREIGN_PAGES = {"doc/statuscodes.md"}
+
+
+def cited_pages_are_there(files):
+    """A comment that sends its reader to a page of this tree."""
+    for file in files:
+        for line, match in file.matches(r"//[^\n]*?\b([\w./-]+\.md)\b", file.raw):
+            page = match.group(1)
+            if page not in FOREIGN_PAGES and not text_of(page):
+                yield file.path, line, f"there is no {page}"
+
+
+CHECKS = [troubleshooting_is_complete, tests_are_there, features_are_complete,
+          cited_pages_are_there]

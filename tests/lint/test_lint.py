@@ -213,6 +213,13 @@ def test_pages_name_tests_that_exist(monkeypatch):
     assert found() == 2
 
 
+def test_cited_pages(monkeypatch):
+    text = "// See docs/a.md.\nint x; // as b.md says\nchar *s = \"c.md\";\n"
+    assert breaches(monkeypatch, pages.cited_pages_are_there, text) == [1, 2]
+    monkeypatch.setattr(pages, "read", lambda path: "text")
+    assert breaches(monkeypatch, pages.cited_pages_are_there, text) == []
+
+
 def test_features(monkeypatch):
     good = "| AZ1 | x | y | `tests/t.py::test_two` |\n| AZ2 | x |  | out: no |\n"
 
