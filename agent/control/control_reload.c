@@ -136,6 +136,42 @@ static void say_reloading(const struct control *control) {
     notify_send(&control->notify, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_mono_us());
 }
 
+// Nothing of this can fail.
+static void put_in_force(struct control *control, struct next *next) {
+    swap(control, next);
+    control_state_reload(control);
+    control_handover_offer(control, -1);
+    control_trust_reload(control);
+    control_audit_reload(control);
+    log_set_level(control->config->log_level);
+    log_set_format(control->config->log_format);
+    control->reload =
+        (struct reload_view){.last_successful = true, .last_success_ms = clock_wall_ms()};
+    control_command_workers(control);
+    control_sockets_say(control);
+    log_msg(LOG_INFO, "reload_done", "%s", control->config_path);
+}
+
+static void reload(struct control *control) {
+    struct buf errors = {0};
+    struct buf warnings = {0};
+    struct next next = {0};
+    struct err err = {0};
+    load_config(control, &next, &errors, &warnings);
+    load_edges(control, &next, &errors, &warnings);
+    log_lines(LOG_WARN, "configuration", buf_span(&warnings));
+    if (next.edges == NULL) {
+        refuse(control, buf_span(&errors));
+    } else if (!prepare(control, &next, &err)) {
+        refuse(control, span_of_text(err.msg));
+    } else {
+        put_in_force(control, &next);
+    }
+    next_free(&next);
+    buf_fini(&errors);
+    buf_fini(&warnings);
+}
+
 void control_reload(struct control *control) {
     if (control->draining) {
         log_msg(LOG_WARN, "reload_refused", "the sidecar is draining");
@@ -153,33 +189,6 @@ void control_reload(struct control *control) {
         return;
     }
     control->reload_waits = false;
-    struct buf errors = {0};
-    struct buf warnings = {0};
-    struct next next = {0};
-    load_config(control, &next, &errors, &warnings);
-    load_edges(control, &next, &errors, &warnings);
-    struct err err = {0};
-    log_lines(LOG_WARN, "configuration", buf_span(&warnings));
-    if (next.edges == NULL) {
-        refuse(control, buf_span(&errors));
-    } else if (!prepare(control, &next, &err)) {
-        refuse(control, span_of_text(err.msg));
-    } else {
-        swap(control, &next);
-        control_state_reload(control);
-        control_handover_offer(control, -1);
-        control_trust_reload(control);
-        control_audit_reload(control);
-        log_set_level(control->config->log_level);
-        log_set_format(control->config->log_format);
-        control->reload =
-            (struct reload_view){.last_successful = true, .last_success_ms = clock_wall_ms()};
-        control_command_workers(control);
-        control_sockets_say(control);
-        log_msg(LOG_INFO, "reload_done", "%s", control->config_path);
-    }
+    reload(control);
     notify_send(&control->notify, "READY=1");
-    next_free(&next);
-    buf_fini(&errors);
-    buf_fini(&warnings);
 }

@@ -203,10 +203,10 @@ void conn_accept(struct worker *worker, const struct listener *listener, int fd,
 
 // --- streams of inbound tunnels --------------------------------------------------------------
 
-// The status to refuse the request with; 0 when it is acceptable and `conn->via` is where to dial.
-static int judge(struct conn *conn, const struct tunnel *tunnel, const struct h2_request *request) {
-    struct worker *worker = conn->worker;
-    const struct config *config = conn->snapshot->config;
+// Each returns the status to refuse the request with, having ended the connection; 0: go on.
+
+// Afterwards `conn->via` is where to dial.
+static int judge_target(struct conn *conn, const struct h2_request *request) {
     struct err err = {0};
     if (!request->is_connect) {
         conn_end_why(conn, CLOSE_BAD_TARGET, "the request's method is not CONNECT");
@@ -216,14 +216,19 @@ static int judge(struct conn *conn, const struct tunnel *tunnel, const struct h2
         conn_end_why(conn, CLOSE_BAD_TARGET, "%s", err.msg);
         return 400;
     }
-    bool own = own_addresses_contains(worker->own, &conn->destination, clock_mono_ms());
-    const char *why = policy_connect_target(config, &conn->destination, own, &conn->via);
+    bool own = own_addresses_contains(conn->worker->own, &conn->destination, clock_mono_ms());
+    const char *why =
+        policy_connect_target(conn->snapshot->config, &conn->destination, own, &conn->via);
     if (why != NULL) {
         char text[NETADDR_TEXT_MAX];
         conn_end_why(conn, CLOSE_BAD_TARGET, "CONNECT %s: %s",
                      netaddr_format(&conn->destination, text), why);
         return 400;
     }
+    return 0;
+}
+
+static int judge_peer(struct conn *conn, const struct tunnel *tunnel) {
     enum close_reason missing = CLOSE_NONE;
     struct tls_context *context = snapshot_context(conn->snapshot, clock_wall_s(), &missing);
     const struct peer *peer = tunnel_peer(tunnel);
@@ -238,11 +243,12 @@ static int judge(struct conn *conn, const struct tunnel *tunnel, const struct h2
                      peer->id.text);
         return 401;
     }
-    struct authorization_decision decision =
-        policy_authorize(config, identity_trust_domain(tls_context_identity(context)), &peer->id,
-                         &conn->source, conn->destination.port);
-    counter_add(&worker->counters.metrics[decision.allow ? METRIC_AUTHORIZED : METRIC_UNAUTHORIZED],
-                1);
+    struct authorization_decision decision = policy_authorize(
+        conn->snapshot->config, identity_trust_domain(tls_context_identity(context)), &peer->id,
+        &conn->source, conn->destination.port);
+    counter_add(
+        &conn->worker->counters.metrics[decision.allow ? METRIC_AUTHORIZED : METRIC_UNAUTHORIZED],
+        1);
     if (decision.allow) {
         return 0;
     }
@@ -272,7 +278,8 @@ void conn_request(struct worker *worker, struct tunnel *tunnel, struct h2_stream
     }
     conn->fds = 1;
     leg_stream_adopt(&conn->near_leg.stream, tunnel, stream, (struct leg_owner){conn_wake, conn});
-    int status = judge(conn, tunnel, request);
+    int status = judge_target(conn, request);
+    status = status == 0 ? judge_peer(conn, tunnel) : status;
     if (status != 0) {
         leg_stream_respond(&conn->near_leg.stream, status);
         return;
