@@ -79,8 +79,7 @@ struct inbound_port {
 };
 
 struct config_inbound {
-    struct address_list listen;
-    struct address_list tunnel;
+    struct address_list listen, tunnel;
     bool strict; // inbound.mode
     bool has_authorization;
     struct authorization_rule *authorization;
@@ -113,6 +112,7 @@ struct config {
     bool drain_with_application;
     unsigned workers; // 0: auto
     enum sandbox_mode sandbox;
+    bool kubernetes_services; // their addresses: ask which pod is behind them, and answer
     enum log_level log_level;
     enum log_format log_format;
 };

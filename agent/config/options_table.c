@@ -18,6 +18,17 @@ static const struct option_row drain_rows[] = {
     END};
 static const struct option_section drain_section = {.rows = drain_rows};
 
+static const struct option_row kubernetes_rows[] = {
+    {.key = "services",
+     .type = OPTION_BOOL,
+     VALUE(struct config, kubernetes_services),
+     .fallback = "false",
+     .meaning =
+         "Where a destination's tunnel port does not answer, ask on its own port which pod's "
+         "sidecar is behind it, and answer others that ask (docs/kubernetes.md)."},
+    END};
+static const struct option_section kubernetes_section = {.rows = kubernetes_rows};
+
 static const struct option_choice level_choices[] = {{"debug", LOG_DEBUG, false},
                                                      {"info", LOG_INFO, false},
                                                      {"warn", LOG_WARN, false},
@@ -52,6 +63,7 @@ static const struct option_row root_rows[] = {
     SECTION("inbound", options_inbound, "Who connects to the application."),
     SECTION("intercept", options_intercept, "What `pavise intercept up` redirects."),
     SECTION("drain", drain_section, "How the agent ends."),
+    SECTION("kubernetes", kubernetes_section, "What is different in a cluster."),
     {.key = "trustStore",
      .type = OPTION_SECTION,
      .section = &options_trust,

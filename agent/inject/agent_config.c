@@ -40,6 +40,12 @@ static bool put_intercept(const struct settings *settings,
                                               settings->value[SETTING_SKIP_OUTBOUND]);
 }
 
+// Most of what a pod dials is a Service's address.
+static bool put_kubernetes(const struct settings *settings UNUSED,
+                           const struct agent_config_facts *facts UNUSED, struct buf *out) {
+    return buf_append_text(out, "kubernetes: {services: true}");
+}
+
 // The kubelet kills at the end of the grace period; the agent has finished before that.
 static bool put_drain(const struct settings *settings UNUSED,
                       const struct agent_config_facts *facts, struct buf *out) {
@@ -73,9 +79,9 @@ static const struct {
     const char *name;
     section_fn *put; // nothing, where the section is not needed
 } SECTIONS[] = {
-    {"identity", put_identity},   {"outbound", put_outbound}, {"inbound", put_inbound},
-    {"intercept", put_intercept}, {"drain", put_drain},       {"trustStore", put_trust},
-    {"status", put_status},
+    {"identity", put_identity},   {"outbound", put_outbound},     {"inbound", put_inbound},
+    {"intercept", put_intercept}, {"drain", put_drain},           {"trustStore", put_trust},
+    {"status", put_status},       {"kubernetes", put_kubernetes},
 };
 
 // The user's configuration has a section of this name.

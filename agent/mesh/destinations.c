@@ -19,7 +19,7 @@ struct entry {
     struct entry *next; // in its bucket
     struct netaddr address;
     enum destination_state state;
-    size_t heap_index; // in heaps[state == DESTINATION_PINNED]
+    size_t heap_index; // in heaps[is_pin(state)]
     int64_t since_ms, until_ms;
     char *peer_id;    // of pinned ones; NULL: none, or memory was short
     char *last_error; // of the last miss; may be NULL
@@ -40,8 +40,12 @@ struct destinations {
     uint64_t pin_changes;
 };
 
+static bool is_pin(enum destination_state state) {
+    return state == DESTINATION_PINNED || state == DESTINATION_SERVICE;
+}
+
 static struct heap *heap_of(struct destinations *d, const struct entry *entry) {
-    return &d->heaps[entry->state == DESTINATION_PINNED];
+    return &d->heaps[is_pin(entry->state)];
 }
 
 static void heap_set(struct heap *heap, size_t index, struct entry *entry) {
@@ -161,7 +165,7 @@ static bool make_room(struct destinations *d, enum destination_state state, int6
         drop(d, pinned->slots[0]);
     } else if (unpinned->num > 0) {
         drop(d, unpinned->slots[0]);
-    } else if (state == DESTINATION_PINNED) {
+    } else if (is_pin(state)) {
         drop(d, pinned->slots[0]);
     }
     return d->num < DESTINATIONS_MAX;
@@ -279,11 +283,28 @@ void destinations_pin(struct destinations *destinations, const struct netaddr *a
     pthread_mutex_unlock(&destinations->mutex);
 }
 
+void destinations_note_service(struct destinations *destinations, const struct netaddr *addr,
+                               int64_t now_ms, int64_t for_ms) {
+    pthread_mutex_lock(&destinations->mutex);
+    struct entry *entry = find(destinations, addr);
+    // Renewed only when half of the time is over: each connection to the Service comes by.
+    bool is_known = entry != NULL && entry->state == DESTINATION_SERVICE &&
+                    entry->until_ms > now_ms + for_ms / 2 && entry->last_error == NULL;
+    if (!is_known) {
+        entry = remember(destinations, addr, DESTINATION_SERVICE, now_ms, now_ms + for_ms);
+    }
+    if (!is_known && entry != NULL) {
+        replace_text(&entry->peer_id, NULL, 0);
+        replace_text(&entry->last_error, NULL, 0);
+    }
+    pthread_mutex_unlock(&destinations->mutex);
+}
+
 void destinations_miss(struct destinations *destinations, const struct netaddr *addr,
                        const struct destination_miss *miss, int64_t now_ms) {
     pthread_mutex_lock(&destinations->mutex);
     struct entry *entry = find(destinations, addr);
-    if (entry == NULL || entry->state != DESTINATION_PINNED || entry->until_ms <= now_ms) {
+    if (entry == NULL || !is_pin(entry->state) || entry->until_ms <= now_ms) {
         entry = remember(destinations, addr,
                          miss->plaintext ? DESTINATION_PLAINTEXT : DESTINATION_UNREACHABLE, now_ms,
                          now_ms + miss->for_ms);
@@ -324,6 +345,8 @@ static const char *state_name(enum destination_state state) {
         return "plaintext";
     case DESTINATION_UNREACHABLE:
         return "unreachable";
+    case DESTINATION_SERVICE:
+        return "service";
     case DESTINATION_UNKNOWN:
         break;
     }

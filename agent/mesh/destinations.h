@@ -1,8 +1,8 @@
 // What is remembered of each destination address's membership in the mesh: pinned (it has proven an
-// identity; never downgraded while pinned), plaintext (it did not answer and may be passed), or
-// unreachable (it did not answer; asked again soon). Shared by all workers behind one mutex,
-// touched once per new connection and per handshake, never on the relay path. Bounded: the entries
-// that end soonest give way, pinned ones last.
+// identity; never downgraded while pinned), a Service's (pinned too), plaintext (it did not answer
+// and may be passed), or unreachable (it did not answer; asked again soon). Shared by all workers
+// behind one mutex, touched once per new connection and per handshake, never on the relay path.
+// Bounded: the entries that end soonest give way, pinned ones last.
 #ifndef AGENT_MESH_DESTINATIONS_H
 #define AGENT_MESH_DESTINATIONS_H
 
@@ -22,6 +22,7 @@ enum destination_state {
     DESTINATION_PINNED,      // in the mesh: tunnel or refuse
     DESTINATION_PLAINTEXT,   // not in the mesh at the last try, and plaintext is allowed
     DESTINATION_UNREACHABLE, // not in the mesh at the last try: refuse without trying again
+    DESTINATION_SERVICE,     // sidecars are behind it: ask which one, or refuse
 };
 
 struct destinations;
@@ -36,6 +37,9 @@ enum destination_state destinations_look_up(struct destinations *destinations,
 // A handshake with a valid identity ended: pins, or renews the pin, for `pin_for_ms`.
 void destinations_pin(struct destinations *destinations, const struct netaddr *addr,
                       const struct spiffe_id *peer, int64_t now_ms, int64_t pin_for_ms);
+// A sidecar behind `addr` has said where it is: as good as a pin, for `for_ms`.
+void destinations_note_service(struct destinations *destinations, const struct netaddr *addr,
+                               int64_t now_ms, int64_t for_ms);
 // The tunnel port did not answer. Never replaces a pin that has not ended.
 struct destination_miss {
     bool plaintext; // may be passed in plain text meanwhile

@@ -252,13 +252,21 @@ int socket_peek(int fd) {
     return errno == EAGAIN || errno == EINTR ? SOCKET_PEEK_AGAIN : SOCKET_PEEK_FAILED;
 }
 
-enum socket_outcome socket_read(int fd, void *out, size_t len, size_t *got) {
-    ssize_t n = recv(fd, out, len, 0);
+static enum socket_outcome receive(int fd, struct iovec room, size_t *got, int flags) {
+    ssize_t n = recv(fd, room.iov_base, room.iov_len, flags);
     if (n > 0) {
         *got = (size_t)n;
         return SOCKET_OK;
     }
     return n < 0 && (errno == EAGAIN || errno == EINTR) ? SOCKET_AGAIN : SOCKET_FAILED;
+}
+
+enum socket_outcome socket_peek_many(int fd, void *out, size_t len, size_t *got) {
+    return receive(fd, (struct iovec){out, len}, got, MSG_PEEK);
+}
+
+enum socket_outcome socket_read(int fd, void *out, size_t len, size_t *got) {
+    return receive(fd, (struct iovec){out, len}, got, 0);
 }
 
 enum socket_outcome socket_drop(int fd, size_t *left) {

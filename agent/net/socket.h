@@ -59,6 +59,8 @@ ssize_t socket_send(int fd, const struct iovec *runs, size_t num, bool more);
 // The first byte that waits (0..255), which stays where it is.
 enum { SOCKET_PEEK_AGAIN = -1, SOCKET_PEEK_END = -2, SOCKET_PEEK_FAILED = -3 };
 int socket_peek(int fd);
+// The first bytes that wait, at most `len`, which stay where they are; outcomes as socket_read.
+enum socket_outcome socket_peek_many(int fd, void *out, size_t len, size_t *got);
 // Reads at most `len` bytes, `*got` > 0 on SOCKET_OK. SOCKET_FAILED: the end, or broken.
 enum socket_outcome socket_read(int fd, void *out, size_t len, size_t *got);
 // Reads and drops what has come, at most `*left` bytes in all. SOCKET_FAILED: the end, broken, or

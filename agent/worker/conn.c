@@ -42,6 +42,12 @@ static void on_timer(struct ev_loop *loop UNUSED, ev_timer *timer, int events UN
     case CONN_RESOLVE:
         conn_on_resolve_timeout(conn);
         break;
+    case CONN_LOCATE:
+        conn_on_locate_timeout(conn);
+        break;
+    case CONN_ASKED:
+        conn_on_asked_timeout(conn);
+        break;
     case CONN_SNIFF:
         conn_on_sniff_timeout(conn);
         break;
@@ -101,6 +107,10 @@ static enum conn_state step_once(struct conn *conn) {
         return conn_decide(conn);
     case CONN_TUNNEL:
         return conn_step_tunnel(conn);
+    case CONN_LOCATE:
+        return conn_step_locate(conn);
+    case CONN_ASKED:
+        return conn_step_asked(conn);
     case CONN_PROXY:
         return conn_step_proxy(conn);
     case CONN_SNIFF:
@@ -255,6 +265,7 @@ void conn_free(struct conn *conn) {
     snapshot_unref(conn->snapshot);
     free(conn->detail);
     free(conn->proxy);
+    free(conn->pod_answer);
     free(conn);
     if (atomic_fetch_sub(&shared->num_conns, 1) == 1) {
         shared->idle(shared->arg);

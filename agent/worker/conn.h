@@ -48,9 +48,8 @@ struct conn {
     int fds;              // taken from the budget
     int tries;            // of tunnels
     unsigned tried;       // addresses of the host that `listener` leads to
-    struct netaddr source;
-    struct netaddr destination;
-    struct netaddr via;
+    struct netaddr source, destination, via;
+    struct netaddr service; // that was dialled, where `destination` is a pod behind it; or none
     struct outbound_decision decision;        // CONN_OUTBOUND
     const struct outbound_listener *listener; // of the snapshot's; NULL: it was redirected
     struct relay relay;
@@ -74,7 +73,8 @@ struct conn {
     size_t linger_left;             // CONN_LINGER: bytes that may still be dropped
     bool is_audited, audit_opened;  // status.audit was on when it came; has heard of it
     bool has_lingered;              // the near side was told why: no RST
-    int dialling_fd;                // -1 unless CONN_DIAL
+    struct pod_answer *pod_answer;  // CONN_LOCATE and the dial before it; owned
+    int dialling_fd;                // -1 unless CONN_DIAL or CONN_LOCATE
     uint16_t dial_port;             // local port of our dial, where loops are possible; else 0
     ev_io dial_io;
     struct tunnel_waiter waiter;

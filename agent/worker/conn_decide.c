@@ -17,6 +17,8 @@ static enum conn_state decide_untried(struct conn *conn) {
     case DESTINATION_PLAINTEXT:
         conn->decision.action = OUTBOUND_PLAIN;
         return conn_start_dial(conn, &conn->destination);
+    case DESTINATION_SERVICE:
+        return conn_start_locate(conn);
     case DESTINATION_UNREACHABLE:
         conn_end_why(conn, CLOSE_TUNNEL_UNREACHABLE,
                      "the destination's tunnel port did not answer a moment ago and "
@@ -81,15 +83,33 @@ void conn_on_resolve_timeout(struct conn *conn) {
 
 // --- outbound
 
+// A pod behind a Service: a tunnel, or nothing. Rules hold for its own address too.
+static enum conn_state decide_located(struct conn *conn) {
+    if (conn->decision.action == OUTBOUND_TO_MESH || conn->decision.action == OUTBOUND_TRY_MESH) {
+        conn->decision.action = OUTBOUND_TO_MESH;
+        return conn_start_tunnel(conn);
+    }
+    const struct outbound_rule *rule = conn->decision.rule;
+    char text[NETADDR_TEXT_MAX];
+    conn_end_why(conn, CLOSE_DENIED_BY_RULE,
+                 "behind the Service is %s, for which rule %s says something else than mesh",
+                 netaddr_format(&conn->destination, text), rule == NULL ? "(none)" : rule->name);
+    return CONN_DEAD;
+}
+
 static enum conn_state decide_outbound(struct conn *conn) {
     const struct config *config = conn->snapshot->config;
-    enum conn_state next = host_of(conn) == NULL ? CONN_NEW : take_address(conn);
+    bool is_located = conn->service.family != NETADDR_NONE;
+    enum conn_state next = host_of(conn) == NULL || is_located ? CONN_NEW : take_address(conn);
     if (next != CONN_NEW) {
         return next;
     }
     struct outbound_target target = {
         .addr = &conn->destination, .host = host_of(conn), .redirected = conn->redirected};
     conn->decision = policy_outbound_decide(config, conn->worker->snapshot->hosts, &target);
+    if (is_located) {
+        return decide_located(conn);
+    }
     switch (conn->decision.action) {
     case OUTBOUND_UNRESOLVED:
         return CONN_RESOLVE;
@@ -111,10 +131,19 @@ static enum conn_state decide_outbound(struct conn *conn) {
     return CONN_DEAD;
 }
 
+enum conn_state conn_admit_direct(struct conn *conn) {
+    if (policy_inbound_direct_decide(conn->snapshot->config, conn->destination.port) ==
+        INBOUND_REFUSE) {
+        conn_end(conn, CLOSE_DIRECT_REFUSED);
+        return CONN_DEAD;
+    }
+    return conn_start_proxy(conn);
+}
+
 static enum conn_state decide_direct(struct conn *conn) {
-    const struct config *config = conn->snapshot->config;
     struct worker *worker = conn->worker;
     if (conn->redirected) {
+        const struct config *config = conn->snapshot->config;
         if (config_is_own_port(config, conn->destination.port)) {
             conn_end(conn, CLOSE_OWN_PORT);
             return CONN_DEAD;
@@ -124,11 +153,7 @@ static enum conn_state decide_direct(struct conn *conn) {
             return CONN_DEAD;
         }
     }
-    if (policy_inbound_direct_decide(config, conn->destination.port) == INBOUND_REFUSE) {
-        conn_end(conn, CLOSE_DIRECT_REFUSED);
-        return CONN_DEAD;
-    }
-    return conn_start_proxy(conn);
+    return conn_may_be_asked(conn) ? conn_start_asked(conn) : conn_admit_direct(conn);
 }
 
 static enum conn_state decide_stream(struct conn *conn) {

@@ -18,16 +18,33 @@ struct leg *conn_leg_socket(struct conn *conn, struct leg_socket *leg, int fd, b
 // conn_decide.c: what a new connection becomes; the next state.
 enum conn_state conn_decide(struct conn *conn);
 void conn_on_resolve_timeout(struct conn *conn);
+enum conn_state conn_admit_direct(struct conn *conn);
 // Another address of the listener's host is left to try: CONN_NEW is the next state.
 bool conn_try_next_address(struct conn *conn);
 
 // conn_open.c: getting the far leg.
 enum conn_state conn_start_tunnel(struct conn *conn);
 enum conn_state conn_start_dial(struct conn *conn, const struct netaddr *to);
+void conn_stop_dial(struct conn *conn);
+// No sidecar is there, or behind it: remembered, and passed in plain text where that is allowed.
+enum conn_state conn_not_in_mesh(struct conn *conn, enum close_reason reason, const char *why);
 enum conn_state conn_step_tunnel(struct conn *conn);
 enum conn_state conn_step_dial(struct conn *conn);
 enum conn_state conn_step_handshake(struct conn *conn);
 void conn_on_dial_timeout(struct conn *conn);
+
+// conn_locate.c: which pod is behind a Service's address. The dial of conn_start_locate is open:
+// conn_ask.
+enum conn_state conn_start_locate(struct conn *conn);
+enum conn_state conn_ask(struct conn *conn);
+enum conn_state conn_step_locate(struct conn *conn);
+enum conn_state conn_locate_failed(struct conn *conn, const char *why);
+void conn_on_locate_timeout(struct conn *conn);
+// A direct connection that may bring that question; without one, conn_admit_direct goes on.
+bool conn_may_be_asked(const struct conn *conn);
+enum conn_state conn_start_asked(struct conn *conn);
+enum conn_state conn_step_asked(struct conn *conn);
+void conn_on_asked_timeout(struct conn *conn);
 
 // The far side is open: the near one hears of it. The next state.
 enum conn_state conn_far_is_open(struct conn *conn);

@@ -14,24 +14,33 @@
 
 // --- tunnels -------------------------------------------------------------------------------------
 
+enum conn_state conn_not_in_mesh(struct conn *conn, enum close_reason reason, const char *why) {
+    bool plaintext = conn->snapshot->config->outbound.mesh_plaintext_when_unreachable;
+    struct destinations *known = conn->worker->shared->destinations;
+    int64_t now = clock_wall_ms();
+    struct destination_miss miss = {.plaintext = plaintext,
+                                    .why = why,
+                                    .for_ms = plaintext ? PLAINTEXT_FOR_MS : UNREACHABLE_FOR_MS};
+    destinations_miss(known, &conn->destination, &miss, now);
+    // It may have been pinned meanwhile: a pin wins over this miss.
+    enum destination_state state = destinations_look_up(known, &conn->destination, now);
+    if (plaintext && state != DESTINATION_PINNED && state != DESTINATION_SERVICE) {
+        conn->decision.action = OUTBOUND_PLAIN;
+        conn->via = (struct netaddr){0};
+        return conn_start_dial(conn, &conn->destination);
+    }
+    if (conn_try_next_address(conn)) {
+        return CONN_NEW;
+    }
+    conn_end_why(conn, reason, "%s", why);
+    return CONN_DEAD;
+}
+
 static enum conn_state tunnel_failed(struct conn *conn, const struct tunnel_failure *failure) {
-    const struct config *config = conn->snapshot->config;
     if (conn->decision.action == OUTBOUND_TRY_MESH && failure->unreachable) {
-        bool plaintext = config->outbound.mesh_plaintext_when_unreachable;
-        struct destinations *known = conn->worker->shared->destinations;
-        int64_t now = clock_wall_ms();
-        struct destination_miss miss = {.plaintext = plaintext,
-                                        .why = failure->detail,
-                                        .for_ms =
-                                            plaintext ? PLAINTEXT_FOR_MS : UNREACHABLE_FOR_MS};
-        destinations_miss(known, &conn->destination, &miss, now);
-        // Another worker may have pinned the destination meanwhile: a pin wins over this miss.
-        bool pinned = destinations_look_up(known, &conn->destination, now) == DESTINATION_PINNED;
-        if (plaintext && !pinned) {
-            conn->decision.action = OUTBOUND_PLAIN;
-            conn->via = (struct netaddr){0};
-            return conn_start_dial(conn, &conn->destination);
-        }
+        return conn->snapshot->config->kubernetes_services
+                   ? conn_start_locate(conn)
+                   : conn_not_in_mesh(conn, failure->reason, failure->detail);
     }
     if (failure->unreachable && conn_try_next_address(conn)) {
         return CONN_NEW;
@@ -114,7 +123,7 @@ static void on_dial_io(struct ev_loop *loop UNUSED, ev_io *io, int events UNUSED
     conn_step(io->data);
 }
 
-static void stop_dial(struct conn *conn) {
+void conn_stop_dial(struct conn *conn) {
     ev_io_stop(conn->worker->loop, &conn->dial_io);
     socket_close(conn->dialling_fd);
     conn->dialling_fd = -1;
@@ -128,7 +137,10 @@ static void stop_dial(struct conn *conn) {
 static enum conn_state dial_failed(struct conn *conn, const struct netaddr *to, int errnum) {
     char text[NETADDR_TEXT_MAX];
     netaddr_format(to, text);
-    stop_dial(conn);
+    conn_stop_dial(conn);
+    if (conn->pod_answer != NULL) {
+        return conn_locate_failed(conn, strerror(errnum));
+    }
     if (conn->kind == CONN_OUTBOUND && conn_try_next_address(conn)) {
         return CONN_NEW;
     }
@@ -259,6 +271,9 @@ enum conn_state conn_step_dial(struct conn *conn) {
     if (errnum != 0) {
         struct netaddr to = conn->via;
         return dial_failed(conn, &to, errnum);
+    }
+    if (conn->pod_answer != NULL) {
+        return conn_ask(conn);
     }
     int fd = conn->dialling_fd;
     conn->dialling_fd = -1;

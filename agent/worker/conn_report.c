@@ -34,7 +34,9 @@ static bool may_say(const struct conn *conn, enum log_level level) {
 
 static void write_line(const struct conn *conn) {
     const struct peer *peer = conn_peer(conn);
-    enum log_level level = close_reason_is_error(conn->reason) ? LOG_WARN : LOG_INFO;
+    enum log_level level = close_reason_is_error(conn->reason) ? LOG_WARN
+                           : conn->reason == CLOSE_TOLD        ? LOG_DEBUG
+                                                               : LOG_INFO;
     const struct tunnel *tunnel = conn_tunnel(conn);
     struct log_line line;
     char text[NETADDR_TEXT_MAX];
@@ -47,6 +49,9 @@ static void write_line(const struct conn *conn) {
     log_text(&line, "src", netaddr_format(&conn->source, text));
     log_text(&line, "dst", netaddr_format(&conn->destination, text));
     log_text(&line, "via", netaddr_format(&conn->via, text));
+    if (conn->service.family != NETADDR_NONE) {
+        log_text(&line, "service", netaddr_format(&conn->service, text));
+    }
     log_text(&line, "security", conn_security(conn));
     write_edge(conn, &line);
     log_text(&line, "own_id", own_id(conn));

@@ -4,7 +4,7 @@
 #include "agent/worker/worker.h"
 
 static bool is_unproven(const struct conn *conn) {
-    return conn->state == CONN_PROXY || conn->state == CONN_SNIFF ||
+    return conn->state == CONN_ASKED || conn->state == CONN_PROXY || conn->state == CONN_SNIFF ||
            conn->state == CONN_SNIFF_TLS || conn->state == CONN_NEAR_HANDSHAKE;
 }
 

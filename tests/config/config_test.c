@@ -66,6 +66,7 @@ static void test_default_values(void **state) {
     expect_prefix(&config->outbound.mesh_networks.items[3], "fc00::/7");
     assert_int_equal(config->outbound.mesh_port, 15008);
     assert_false(config->outbound.mesh_plaintext_when_unreachable);
+    assert_false(config->kubernetes_services);
     assert_int_equal(config->outbound.mesh_pin_for_ms, 24 * 3600 * 1000);
     assert_int_equal(config->outbound.mesh_peers.num, 0);
     assert_int_equal(config->outbound.num_rules, 0);

@@ -103,6 +103,32 @@ static void test_an_ended_pin_gives_way_to_a_miss(void **state) {
     view_fini(&view);
 }
 
+static void test_a_service_is_as_good_as_a_pin(void **state) {
+    struct netaddr addr = address("10.96.0.1");
+    destinations_miss(*state, &addr, &(struct destination_miss){true, "refused", 1000}, 0);
+    destinations_note_service(*state, &addr, 10, 1000);
+    assert_int_equal(destinations_look_up(*state, &addr, 20), DESTINATION_SERVICE);
+    destinations_miss(*state, &addr, &(struct destination_miss){true, "refused", 5000}, 20);
+    assert_int_equal(destinations_look_up(*state, &addr, 30), DESTINATION_SERVICE);
+    struct view view = {0};
+    destinations_render(*state, &view, 30);
+    assert_string_equal(view.destinations[0].state, "service");
+    assert_string_equal(view.destinations[0].last_error, "refused");
+    assert_int_equal(view.destinations[0].since_ms, 10);
+    assert_int_equal(view.destinations[0].until_ms, 1010);
+    view_fini(&view);
+    destinations_note_service(*state, &addr, 40, 1000); // it answers again
+    destinations_note_service(*state, &addr, 50, 1000); // young enough
+    destinations_render(*state, &view, 60);
+    assert_string_equal(view.destinations[0].last_error, "");
+    assert_int_equal(view.destinations[0].until_ms, 1040);
+    view_fini(&view);
+    destinations_note_service(*state, &addr, 600, 1000);
+    assert_int_equal(destinations_look_up(*state, &addr, 1599), DESTINATION_SERVICE);
+    assert_int_equal(destinations_look_up(*state, &addr, 1600), DESTINATION_UNKNOWN);
+    assert_int_equal(destinations_pin_changes(*state), 0);
+}
+
 static void test_misses_follow_the_last_answer(void **state) {
     struct netaddr addr = address("10.0.0.1");
     struct spiffe_id id = id_of("spiffe://example.org/web");
@@ -249,6 +275,7 @@ int main(void) {
         TEST(test_a_pin_holds_until_its_end),
         TEST(test_a_miss_never_replaces_a_pin),
         TEST(test_an_ended_pin_gives_way_to_a_miss),
+        TEST(test_a_service_is_as_good_as_a_pin),
         TEST(test_misses_follow_the_last_answer),
         TEST(test_forget),
         TEST(test_render_shows_what_has_not_ended),

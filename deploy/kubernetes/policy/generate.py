@@ -263,7 +263,8 @@ def sections_cel(program):
         "status": f"({is_setting('ip-family', 'ipv6')} ? {quoted(v6[:-1])} :\n"
                   f"{quoted(status[:-1])}) +\n"
                   "(variables.probes.size() == 0 ? '' : ', probes: [' +\n"
-                  "variables.probes.map(p, p.row).join(', ') + ']') + '}'"}
+                  "variables.probes.map(p, p.row).join(', ') + ']') + '}'",
+        "kubernetes": quoted(section(redirect, "kubernetes"))}
     assert list(rows) == [line.partition(":")[0] for line in both(redirect, explicit)]
     return "[\n" + ",\n".join(f"['{name}', {text}]" for name, text in rows.items()) + "\n]"
 
