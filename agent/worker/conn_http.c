@@ -9,6 +9,7 @@
 #include "agent/relay/relay.h"
 #include "agent/worker/conn_internal.h"
 #include "agent/worker/worker.h"
+#include "base/clock.h"
 
 #define REQUEST_TRAVELS_MS 1000
 
