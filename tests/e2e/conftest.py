@@ -47,6 +47,9 @@ def pavise():
     path = directory / "pavise"
     shutil.copyfile(settings.binary(), path)
     path.chmod(0o755)
+    if settings.has_thread_sanitizer():
+        known = shutil.copyfile(settings.REPOSITORY / "tests/tsan.supp", directory / "tsan.supp")
+        os.environ.setdefault("TSAN_OPTIONS", f"suppressions={known}")
     if os.geteuid() == 0:
         network.remove_leftovers()
     yield path

@@ -8,7 +8,8 @@ from . import settings
 from .waiting import wait_until
 
 STOP_S = 15
-SANITIZER_MARKS = ("AddressSanitizer", "LeakSanitizer", "runtime error:", "CHECK failed")
+SANITIZER_MARKS = ("AddressSanitizer", "LeakSanitizer", "ThreadSanitizer", "runtime error:",
+                   "CHECK failed")
 
 
 class Process:

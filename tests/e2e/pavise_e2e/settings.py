@@ -1,5 +1,6 @@
 """What the whole run shares: the binary under test and how long the long tests are."""
 
+import functools
 import os
 import pathlib
 import shutil
@@ -41,7 +42,12 @@ def binary():
 
 
 def has_sanitizer():
-    return b"__asan_init" in binary().read_bytes()
+    return b"__asan_init" in binary().read_bytes() or has_thread_sanitizer()
+
+
+@functools.lru_cache
+def has_thread_sanitizer():
+    return b"__tsan_init" in binary().read_bytes()
 
 
 def is_quick():
