@@ -115,11 +115,7 @@ enum conn_state conn_step_locate(struct conn *conn) {
 // --- answering
 
 bool conn_may_be_asked(const struct conn *conn) {
-    const struct config *config = conn->snapshot->config;
-    const struct inbound_port *port = config_inbound_port(config, conn->destination.port);
-    bool reads_first = port != NULL && (port->edge.accept_proxy || port->edge.is_http ||
-                                        config_port_terminates(port));
-    return config->kubernetes_services && !reads_first;
+    return conn->snapshot->config->kubernetes_services;
 }
 
 enum conn_state conn_start_asked(struct conn *conn) {

@@ -71,6 +71,25 @@ def test_a_service_of_two_pods(lab, family):
     web.wait_for_log(text)
 
 
+def answer_http(connection, application):
+    application.note(connection.recv(4096))
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nhi\n")
+
+
+def test_a_port_with_http_rules(lab):
+    """It can be asked as well, and its rules hold for what comes through the tunnel."""
+    rule = {"methods": ["GET"], "pathPrefix": "/open"}
+    lab.pair(SERVICES, {**SERVICES, "inbound": {"ports": [
+        {"port": TARGET, "protocol": "http", "httpRules": [rule]}]}})
+    app = lab.application(lab.server, lab.server.v4, TARGET, answer_http)
+    address = service(lab, lab.server)
+    asked = [lab.web.run(["curl", "-sS", "-m", "20", "-w", "%{http_code}", "--noproxy", "*",
+                          f"http://{address}:{PORT}{path}"]).stdout.decode()
+             for path in ("/open/1", "/other")]
+    assert asked[0] == "hi\n200" and asked[1].endswith("404")
+    assert app.accepts == 1
+
+
 def test_a_server_that_speaks_first(lab):
     lab.pair(SERVICES, SERVICES)
     lab.application(lab.server, lab.server.v4, TARGET, speak_first)
