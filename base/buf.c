@@ -26,20 +26,27 @@ static size_t grown_cap(size_t cap, size_t wanted) {
 }
 
 uint8_t *buf_reserve(struct buf *buf, size_t len) {
+    return buf_reserve_within(buf, len, PTRDIFF_MAX); // no object is larger
+}
+
+uint8_t *buf_reserve_within(struct buf *buf, size_t len, size_t max) {
+    if (buf->len > max || len > max - buf->len) {
+        return NULL;
+    }
     if (buf->mem != NULL && len <= buf->cap - buf->start - buf->len) {
         return buf->mem + buf->start + buf->len;
     }
-    if (len > PTRDIFF_MAX - buf->len) {
-        return NULL; // no object is larger
-    }
     size_t wanted = buf->len + len;
     // Moving down is worth it only when it frees at least as much as it moves: amortised constant.
-    if (buf->mem != NULL && wanted <= buf->cap && buf->start >= buf->len) {
+    // What may not grow has no choice.
+    bool moves = buf->start >= buf->len || buf->cap >= max;
+    if (buf->mem != NULL && wanted <= buf->cap && moves) {
         memmove(buf->mem, buf->mem + buf->start, buf->len);
         buf->start = 0;
         return buf->mem + buf->len;
     }
     size_t cap = grown_cap(buf->cap, wanted);
+    cap = cap < max ? cap : max;
     uint8_t *mem = malloc(cap);
     if (mem == NULL) {
         return NULL;

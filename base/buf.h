@@ -24,6 +24,8 @@ void buf_fini(struct buf *buf);
 
 // Makes room for `len` more bytes and returns where they go; NULL when memory is short.
 MUST_USE uint8_t *buf_reserve(struct buf *buf, size_t len);
+// The same, in memory of at most `max` bytes; NULL also when there is no room in it.
+MUST_USE uint8_t *buf_reserve_within(struct buf *buf, size_t len, size_t max);
 // Takes `len` bytes that were written behind buf_reserve's pointer.
 void buf_commit(struct buf *buf, size_t len);
 

@@ -24,10 +24,7 @@ void audit_queue_set_max(struct audit_queue *queue, size_t max) {
 
 static bool append(struct audit_queue *queue, struct span head, struct span rest) {
     size_t len = head.len + rest.len;
-    uint8_t *room = NULL;
-    if (len <= queue->max && queue->lines.len <= queue->max - len) {
-        room = buf_reserve(&queue->lines, len);
-    }
+    uint8_t *room = buf_reserve_within(&queue->lines, len, queue->max);
     if (room == NULL) {
         return false;
     }

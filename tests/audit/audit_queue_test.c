@@ -46,6 +46,23 @@ static void test_lines_in_order(void **state) {
     audit_queue_fini(&queue);
 }
 
+// Not only what is held: what it takes.
+static void test_memory_is_bounded(void **state) {
+    (void)state;
+    struct audit_queue queue;
+    audit_queue_init(&queue);
+    audit_queue_set_max(&queue, 40 * strlen(FIRST));
+    for (int i = 0; i < 200; i++) {
+        put(&queue, "\"a\"}\n");
+        assert_in_range(queue.lines.cap, 1, queue.max);
+        if (i % 3 == 0) {
+            audit_queue_sent(&queue, audit_queue_peek(&queue, (char[64]){0}, 64));
+        }
+    }
+    assert_true(audit_queue_counts(&queue).num_dropped > 0);
+    audit_queue_fini(&queue);
+}
+
 // What has no room uses its number up: the gap is what the reader sees.
 static void test_what_has_no_room_is_dropped(void **state) {
     (void)state;
@@ -122,6 +139,7 @@ static void test_many_writers(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lines_in_order),
+        cmocka_unit_test(test_memory_is_bounded),
         cmocka_unit_test(test_what_has_no_room_is_dropped),
         cmocka_unit_test(test_many_writers),
     };

@@ -63,6 +63,27 @@ static void test_impossible_sizes_fail_and_change_nothing(void **state) {
     buf_fini(&buf);
 }
 
+static void test_memory_within_a_limit(void **state) {
+    (void)state;
+    struct buf buf = {0};
+    for (int i = 0; i < 10; i++) {
+        uint8_t *room = buf_reserve_within(&buf, 100, 1000);
+        assert_non_null(room);
+        memset(room, i, 100);
+        buf_commit(&buf, 100);
+        assert_in_range(buf.cap, 1, 1000);
+    }
+    assert_null(buf_reserve_within(&buf, 1, 1000));
+    buf_consume(&buf, 100);
+    uint8_t *room = buf_reserve_within(&buf, 100, 1000); // what is held moves down
+    assert_non_null(room);
+    assert_int_equal(buf.cap, 1000);
+    assert_int_equal(buf_span(&buf).ptr[0], 1);
+    assert_int_equal(buf_span(&buf).ptr[899], 9);
+    assert_null(buf_reserve_within(&buf, 100, 950)); // a limit that was lowered
+    buf_fini(&buf);
+}
+
 static void test_take_text(void **state) {
     (void)state;
     struct buf buf = {0};
@@ -107,6 +128,7 @@ int main(void) {
         cmocka_unit_test(test_append_and_consume),
         cmocka_unit_test(test_memory_is_given_back_when_empty),
         cmocka_unit_test(test_impossible_sizes_fail_and_change_nothing),
+        cmocka_unit_test(test_memory_within_a_limit),
         cmocka_unit_test(test_take_text),
         cmocka_unit_test(test_is_a_queue),
     };
