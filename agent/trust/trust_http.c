@@ -8,6 +8,7 @@
 #include "agent/net/socket.h"
 #include "agent/status/http_message.h"
 #include "base/check.h"
+#include "certmgr/dial.h"
 #include "certmgr/resolve.h"
 #include "certmgr/tls_client.h"
 #include "certmgr/tls_pump.h"
@@ -153,22 +154,10 @@ static bool take_answer(const struct exchange *exchange, struct buf *out, struct
 
 static bool open_plain(struct exchange *exchange, const struct url *url, struct err *err) {
     struct resolve_result to;
-    int errnum = 0;
-    if (!resolve_host(url->host, url->port, exchange->patience, &to, err)) {
-        return false;
-    }
-    for (size_t i = 0; i < to.num && exchange->fd < 0; i++) {
-        if (socket_connect(&to.addr[i], &exchange->fd, &errnum) != SOCKET_OK) {
-            exchange->fd = -1;
-        } else if (!wait_on(exchange, POLLOUT, err)) {
-            return false;
-        } else if ((errnum = socket_connect_error(exchange->fd)) != 0) {
-            socket_close(exchange->fd);
-            exchange->fd = -1;
-        }
-    }
-    return exchange->fd >= 0 ||
-           ERR_SET_ERRNO(err, ERR_ENVIRONMENT, errnum, "cannot connect to %s", url->host);
+    exchange->fd = resolve_host(url->host, url->port, exchange->patience, &to, err)
+                       ? dial_any(&to, exchange->patience, err)
+                       : -1;
+    return exchange->fd >= 0;
 }
 
 static bool open_tls(struct exchange *exchange, const struct url *url, struct span roots,
