@@ -44,6 +44,11 @@ static bool set_variable(const struct trust_env *env, size_t index, struct err *
     } else {
         ok = trust_env_merge(env, index, before, &merged) &&
              (merged == NULL || setenv(name, merged, 1) == 0);
+        if (ok && merged == NULL && strstr(before, env->output) == NULL) {
+            trust_warn("warning: %s is set already and stays: who goes by it does not use the "
+                       "store; unset it first",
+                       name);
+        }
         free(merged);
     }
     return ok || ERR_NO_MEMORY(err, "setting the environment");
