@@ -1,4 +1,6 @@
 // What is said of a connection: the log line and the refusal at its end.
+#include <string.h>
+
 #include "agent/worker/conn_internal.h"
 #include "agent/worker/worker.h"
 #include "base/clock.h"
@@ -89,8 +91,10 @@ static void add_refusal(const struct conn *conn, enum close_reason reason, const
     refusals_add(conn->worker->shared->refusals, &view);
 }
 
-// Which key of inbound.ports[] a request was refused by.
-static const char *rule_of(enum http_reason reason) {
+// Which key of inbound.ports[] a request was refused by. The three waits for an application have
+// one reason; the sentence (conn_app.c) names the key, but for the one of connecting, which has
+// none.
+static const char *rule_of(enum http_reason reason, const char *why) {
     static const char *const RULES[] = {
         [HTTP_REASON_NONE] = "",
         [HTTP_REASON_MALFORMED] = "protocol",
@@ -102,11 +106,16 @@ static const char *rule_of(enum http_reason reason) {
         [HTTP_REASON_NO_RULE] = "httpRules",
         [HTTP_REASON_APP_UNREACHABLE] = "deliver",
         [HTTP_REASON_APP_ANSWER] = "deliver",
-        [HTTP_REASON_APP_TIMEOUT] = "readTimeout",
+        [HTTP_REASON_APP_TIMEOUT] = "deliver",
         [HTTP_REASON_CLIENT_TIMEOUT] = "readTimeout",
         [HTTP_REASON_NO_MEMORY] = "",
+        [HTTP_REASON_COUNT] = "sendTimeout",
     };
-    return RULES[reason];
+    size_t row = reason;
+    if (reason == HTTP_REASON_APP_TIMEOUT && strstr(why, "Timeout") != NULL) {
+        row = strstr(why, "sendTimeout") != NULL ? HTTP_REASON_COUNT : HTTP_REASON_CLIENT_TIMEOUT;
+    }
+    return RULES[row];
 }
 
 static void write_request_line(const struct conn *conn, enum http_reason reason, int status,
@@ -119,7 +128,7 @@ static void write_request_line(const struct conn *conn, enum http_reason reason,
     log_text(&line, "src", netaddr_format(&conn->source, text));
     log_text(&line, "dst", netaddr_format(&conn->destination, text));
     log_i64(&line, "status", status);
-    log_text(&line, "edge_rule", rule_of(reason));
+    log_text(&line, "edge_rule", rule_of(reason, why));
     write_subject(conn_edge_client(conn), &line);
     log_text(&line, "peer_id", peer == NULL || peer->id.len == 0 ? NULL : peer->id.text);
     log_text(&line, "detail", why);
@@ -133,9 +142,9 @@ void conn_report_request(struct conn *conn, enum http_reason reason, int status,
     }
     // The rows of metric.def stand in the order of http_reason.def.
     counter_add(&counters->metrics[METRIC_HTTP_REFUSED_MALFORMED + (int)reason - 1], 1);
-    add_refusal(conn, CLOSE_HTTP_REFUSED, rule_of(reason), why);
+    add_refusal(conn, CLOSE_HTTP_REFUSED, rule_of(reason, why), why);
     conn_audit_request(conn, &(struct audit_record){.reason = http_reason_name(reason),
-                                                    .rule = rule_of(reason),
+                                                    .rule = rule_of(reason, why),
                                                     .detail = why,
                                                     .http_status = status});
 }

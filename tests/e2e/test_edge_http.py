@@ -381,6 +381,7 @@ def test_client_that_takes_nothing(loopback, pki, web):
 def test_application_fails(loopback, pki, web, version):
     edge = edge_for(loopback, pki, web, readTimeout="1s")
     assert edge.curl(version, client="client", path="/silent")[1] == "504"
+    assert "status=504 edge_rule=readTimeout" in edge.agent.log()
     assert edge.curl(version, client="client", path="/garbage")[1] == "502"
     web.stop()
     assert edge.curl(version, client="client")[1] == "502"
@@ -411,7 +412,7 @@ def test_an_application_that_takes_nothing(loopback, pki, version):
     assert answers and (answers[0][1] == "504" or (version == "--http2" and answers[0][0] == 92))
     wait_until("the refusals say why",
                lambda: "it took nothing for sendTimeout" in refusals(edge))
-    assert "status=504" in edge.agent.log()
+    assert "status=504 edge_rule=sendTimeout" in edge.agent.log()
 
 
 def test_application_with_tls(loopback, pki):
