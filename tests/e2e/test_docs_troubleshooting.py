@@ -104,7 +104,9 @@ DIAL = """
 import socket, sys
 try:
     socket.create_connection((sys.argv[1], 15008), 20).close()
-    print("connected")
+    print("taken")
+except ConnectionResetError:  # right after it was taken
+    print("taken")
 except ConnectionRefusedError:
     print("refused")
 """
@@ -120,4 +122,4 @@ def test_to_try_a_connection_by_hand(lab):
     user = f"{as_agent.group(1)}{UIDS['web']}{as_agent.group(2)}".split()
     done = lab.web.run([*user, *python])
     assert done.stdout.strip() == b"refused", done.stderr
-    assert lab.web.run(python).stdout.strip() == b"connected"
+    assert lab.web.run(python).stdout.strip() == b"taken"
