@@ -152,11 +152,15 @@ static void test_a_full_sink_is_not_read_for(void **state) {
     assert_false(near.wants_read);
     assert_true(far.wants_write);
     far.room = 5;
+    enum relay_status status = RELAY_GOES_ON;
     while (near.num_peeks == 0) {
-        assert_int_equal(relay_step(&relay, &near.leg, &far.leg), RELAY_GOES_ON);
+        assert_int_equal(status, RELAY_GOES_ON);
+        status = relay_step(&relay, &near.leg, &far.leg);
     }
     assert_int_equal(near.most, 5);
-    assert_int_equal(run(&relay, &near, &far), RELAY_DONE);
+    // One step may have been enough for all of it.
+    status = status == RELAY_GOES_ON ? run(&relay, &near, &far) : status;
+    assert_int_equal(status, RELAY_DONE);
     assert_got(&far, (const uint8_t *)"for far", 7);
     fake_leg_fini(&near);
     fake_leg_fini(&far);
