@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -18,93 +17,51 @@
 #include "agent/edge/edge_inventory.h"
 #include "base/file.h"
 #include "certmgr/pem.h"
+#include "tests/edge/edge_world.h"
 #include "tests/testing/pki.h"
 
 struct world {
-    char directory[64];
+    struct edge_world files;
     struct pki_cert *ca, *server, *other;
-    struct buf errors, warnings;
 };
-
-static void path_of(const struct world *w, const char *name, char out[128]) {
-    snprintf(out, 128, "%s/%s", w->directory, name);
-}
-
-static void write_pem(const struct world *w, const char *name, const char *label, struct span der) {
-    char path[128];
-    struct buf pem = {0};
-    path_of(w, name, path);
-    assert_true(pem_render(label, der, &pem));
-    assert_true(file_write_atomic(path, buf_span(&pem), 0600, NULL));
-    buf_fini(&pem);
-}
 
 static int set_up(void **state) {
     struct world *w = calloc(1, sizeof(*w));
     assert_non_null(w);
-    strcpy(w->directory, "/tmp/pavise-edge-XXXXXX");
-    assert_non_null(mkdtemp(w->directory));
+    edge_world_init(&w->files);
     struct pki_options www = {.dns = {span_of("WWW.x", 5), span_of("*.y", 3)}};
     struct pki_options past = {.ca = true, .not_after = PKI_NOT_BEFORE + 1};
     w->ca = pki_ca();
     w->server = pki_issue(w->ca, &www);
     w->other = pki_issue(w->ca, &(struct pki_options){0});
     OWNED(pki_free) struct pki_cert *expired = pki_issue(NULL, &past);
-    write_pem(w, "ca.crt", "CERTIFICATE", pki_der(w->ca));
-    write_pem(w, "old.crt", "CERTIFICATE", pki_der(expired));
-    write_pem(w, "server.crt", "CERTIFICATE", pki_der(w->server));
-    write_pem(w, "server.key", "PRIVATE KEY", pki_key_der(w->server));
-    write_pem(w, "other.key", "PRIVATE KEY", pki_key_der(w->other));
+    edge_world_write(&w->files, "ca.crt", "CERTIFICATE", pki_der(w->ca));
+    edge_world_write(&w->files, "old.crt", "CERTIFICATE", pki_der(expired));
+    edge_world_write(&w->files, "server.crt", "CERTIFICATE", pki_der(w->server));
+    edge_world_write(&w->files, "server.key", "PRIVATE KEY", pki_key_der(w->server));
+    edge_world_write(&w->files, "other.key", "PRIVATE KEY", pki_key_der(w->other));
     *state = w;
     return 0;
 }
 
 static int tear_down(void **state) {
-    static const char *const names[] = {"ca.crt",    "old.crt",   "server.crt", "server.key",
-                                        "other.key", "chain.crt", "staple"};
     struct world *w = *state;
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        char path[128];
-        path_of(w, names[i], path);
-        unlink(path);
-    }
-    rmdir(w->directory);
+    edge_world_fini(&w->files);
     pki_free(w->ca);
     pki_free(w->server);
     pki_free(w->other);
-    buf_fini(&w->errors);
-    buf_fini(&w->warnings);
     free(w);
     return 0;
 }
 
-// A port with these keys; DIR in them is the directory.
+// A port with these keys.
 static struct edge_set *load(struct world *w, const char *keys, const struct edge_set *before,
                              enum edge_expiry expiry) {
-    struct buf text = {0};
-    assert_true(buf_append_text(&text, "inbound: {ports: [{port: 8443, tlsMode: required, "));
-    for (const char *at = keys; *at != '\0';) {
-        bool dir = strncmp(at, "DIR", 3) == 0;
-        assert_true(dir ? buf_append_text(&text, w->directory) : buf_append(&text, at, 1));
-        at += dir ? 3 : 1;
-    }
-    assert_true(buf_append_text(&text, "}]}\n"));
-    buf_clear(&w->errors);
-    buf_clear(&w->warnings);
-    struct config *config = config_parse("f", buf_span(&text), &w->errors, NULL);
-    buf_fini(&text);
-    if (config == NULL) {
-        fail_msg("%.*s", (int)w->errors.len, (const char *)buf_span(&w->errors).ptr);
-    }
-    struct edge_load how = {.name = "f",
-                            .before = before,
-                            .expiry = expiry,
-                            .errors = &w->errors,
-                            .warnings = &w->warnings};
-    struct edge_set *set = edge_set_load(config, &how);
-    config_unref(config);
-    assert_true((set == NULL) == (w->errors.len > 0));
-    return set;
+    char text[4096];
+    int len = snprintf(text, sizeof(text),
+                       "inbound: {ports: [{port: 8443, tlsMode: required, %s}]}\n", keys);
+    assert_true(len > 0 && (size_t)len < sizeof(text));
+    return edge_world_load(&w->files, text, before, expiry);
 }
 
 #define CERT "certificates: [{name: www, certFile: DIR/server.crt, keyFile: DIR/server.key"
@@ -142,7 +99,7 @@ static void test_workload_certificate(void **state) {
 
 static void expect_error(struct world *w, const char *keys, const char *what) {
     assert_null(load(w, keys, NULL, EDGE_EXPIRY_REFUSES));
-    struct span said = buf_span(&w->errors);
+    struct span said = buf_span(&w->files.errors);
     assert_memory_equal(said.ptr, "f:1:1: port 8443", 16);
     if (memmem(said.ptr, said.len, what, strlen(what)) == NULL) {
         fail_msg("\"%s\" is not in: %.*s", what, (int)said.len, (const char *)said.ptr);
@@ -274,7 +231,7 @@ static void write_response(const struct world *w, const char *from, const char *
                 CBB_add_asn1(&octets, &basic, CBS_ASN1_SEQUENCE));
     add_signature(&basic, w, span_of(data, data_len));
     assert_true(CBB_finish(&cbb, NULL, &len));
-    path_of(w, "staple", path);
+    edge_world_path(&w->files, "staple", path);
     assert_true(file_write_atomic(path, span_of(all, len), 0600, NULL));
 }
 
@@ -287,11 +244,11 @@ static void expect_staple(struct world *w, const char *from, const char *until, 
                                 "stapling: {enabled: true, file: DIR/staple}}]",
                                 NULL, EDGE_EXPIRY_REFUSES);
     if (set == NULL) {
-        fail_msg("%.*s", (int)w->errors.len, (const char *)buf_span(&w->errors).ptr);
+        fail_msg("%.*s", (int)w->files.errors.len, (const char *)buf_span(&w->files.errors).ptr);
     }
     assert_true(edge_set_find(set, 8443)->server.certificates[0].staple.len > 0);
-    assert_true(buf_append(&w->warnings, "", 1));
-    const char *warnings = (const char *)buf_span(&w->warnings).ptr;
+    assert_true(buf_append(&w->files.warnings, "", 1));
+    const char *warnings = (const char *)buf_span(&w->files.warnings).ptr;
     assert_true(said == NULL ? warnings[0] == '\0' : strstr(warnings, said) != NULL);
 }
 
@@ -300,7 +257,7 @@ static void write_chain(struct world *w) {
     struct buf chain = {0};
     assert_true(pem_render("CERTIFICATE", pki_der(w->server), &chain) &&
                 pem_render("CERTIFICATE", pki_der(w->ca), &chain));
-    path_of(w, "chain.crt", path);
+    edge_world_path(&w->files, "chain.crt", path);
     assert_true(file_write_atomic(path, buf_span(&chain), 0600, NULL));
     buf_fini(&chain);
 }
@@ -321,7 +278,7 @@ static void test_what_has_expired_since(void **state) {
     const char *keys = "clientCerts: [{file: DIR/old.crt}]";
     OWNED(edge_set_unref) struct edge_set *start = load(w, keys, NULL, EDGE_EXPIRY_WARNS);
     assert_non_null(start);
-    assert_true(w->warnings.len > 0);
+    assert_true(w->files.warnings.len > 0);
     OWNED(edge_set_unref)
     struct edge_set *again =
         load(w, "clientCerts: [{file: DIR/old.crt}], alpn: [h2]", start, EDGE_EXPIRY_REFUSES);
@@ -336,7 +293,8 @@ static void test_pinned_leaf_is_said(void **state) {
                                 "authorizedSubjects: [{CN: a}]",
                                 NULL, EDGE_EXPIRY_REFUSES);
     assert_non_null(set);
-    assert_non_null(memmem(buf_span(&w->warnings).ptr, w->warnings.len, "has no effect", 13));
+    assert_non_null(
+        memmem(buf_span(&w->files.warnings).ptr, w->files.warnings.len, "has no effect", 13));
 }
 
 static void test_inventory(void **state) {
@@ -381,7 +339,7 @@ static void test_asked(void **state) {
     assert_true(options->recovery_interval_ms == 60000 && options->recovery_max_tries == 5);
     assert_int_equal(edge_set_find(set, 8443)->server.certificates[0].staple_slot, 1);
     expect_error(w, ASKED(""), "certificate www: stapling: no_responder_url: ");
-    write_pem(w, "chain.crt", "CERTIFICATE", pki_der(w->server));
+    edge_world_write(&w->files, "chain.crt", "CERTIFICATE", pki_der(w->server));
     expect_error(w, ASKED(", responder: 'http://ocsp.x/'"), "has to hold the certificate's issuer");
 }
 

@@ -6,98 +6,48 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "agent/edge/edge_inventory.h"
 #include "agent/edge/edge_set.h"
-#include "base/file.h"
-#include "certmgr/pem.h"
+#include "tests/edge/edge_world.h"
 #include "tests/testing/pki.h"
 
-struct world {
-    char directory[64];
-    struct buf errors, warnings;
-};
-
-static void write_block(const struct world *w, const char *name, const char *label,
-                        struct span der) {
-    char path[128];
-    struct buf pem = {0};
-    snprintf(path, sizeof(path), "%s/%s", w->directory, name);
-    assert_true(pem_render(label, der, &pem));
-    assert_true(file_write_atomic(path, buf_span(&pem), 0600, NULL));
-    buf_fini(&pem);
-}
-
-static void write_pem(const struct world *w, const char *name, const struct pki_cert *cert) {
-    write_block(w, name, "CERTIFICATE", pki_der(cert));
-}
-
 static int set_up(void **state) {
-    struct world *w = calloc(1, sizeof(*w));
+    struct edge_world *w = calloc(1, sizeof(*w));
     assert_non_null(w);
-    strcpy(w->directory, "/tmp/pavise-origin-XXXXXX");
-    assert_non_null(mkdtemp(w->directory));
+    edge_world_init(w);
     struct pki_options past = {.ca = true, .not_after = PKI_NOT_BEFORE + 1};
     OWNED(pki_free) struct pki_cert *ca = pki_ca();
     OWNED(pki_free) struct pki_cert *expired = pki_issue(NULL, &past);
-    write_pem(w, "ca.crt", ca);
+    edge_world_write(w, "ca.crt", "CERTIFICATE", pki_der(ca));
     OWNED(pki_free) struct pki_cert *own = pki_issue(ca, &(struct pki_options){0});
-    write_pem(w, "old.crt", expired);
-    write_pem(w, "own.crt", own);
-    write_block(w, "own.key", "PRIVATE KEY", pki_key_der(own));
+    edge_world_write(w, "old.crt", "CERTIFICATE", pki_der(expired));
+    edge_world_write(w, "own.crt", "CERTIFICATE", pki_der(own));
+    edge_world_write(w, "own.key", "PRIVATE KEY", pki_key_der(own));
     *state = w;
     return 0;
 }
 
 static int tear_down(void **state) {
-    struct world *w = *state;
-    char path[128];
-    static const char *const names[] = {"ca.crt", "old.crt", "own.crt", "own.key"};
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        snprintf(path, sizeof(path), "%s/%s", w->directory, names[i]);
-        unlink(path);
-    }
-    rmdir(w->directory);
-    buf_fini(&w->errors);
-    buf_fini(&w->warnings);
-    free(w);
+    edge_world_fini(*state);
+    free(*state);
     return 0;
 }
 
-// Public roots of the test, and a rule with these keys; DIR in them is the directory.
-static struct edge_set *load(struct world *w, const char *keys, const struct edge_set *before,
+// Public roots of the test, and a rule with these keys.
+static struct edge_set *load(struct edge_world *w, const char *keys, const struct edge_set *before,
                              enum edge_expiry expiry) {
-    struct buf text = {0};
-    char all[1024];
-    snprintf(all, sizeof(all),
-             "trustStore: {publicRoots: DIR/ca.crt, output: DIR/out, certificates: [{name: corp, "
-             "file: DIR/ca.crt}, {name: far, url: 'https://a.b/c'}]}\n"
-             "outbound: {destinations: [{tls: deny, match: {ports: [1]}},\n {name: r, %s}]}\n",
-             keys);
-    for (const char *at = all; *at != '\0';) {
-        bool dir = strncmp(at, "DIR", 3) == 0;
-        assert_true(dir ? buf_append_text(&text, w->directory) : buf_append(&text, at, 1));
-        at += dir ? 3 : 1;
-    }
-    buf_clear(&w->errors);
-    buf_clear(&w->warnings);
-    struct config *config = config_parse("f", buf_span(&text), &w->errors, NULL);
-    buf_fini(&text);
-    if (config == NULL) {
-        fail_msg("%.*s", (int)w->errors.len, (const char *)buf_span(&w->errors).ptr);
-    }
-    struct edge_load how = {.name = "f",
-                            .before = before,
-                            .expiry = expiry,
-                            .errors = &w->errors,
-                            .warnings = &w->warnings};
-    struct edge_set *set = edge_set_load(config, &how);
-    config_unref(config);
-    assert_true((set == NULL) == (w->errors.len > 0));
-    return set;
+    char text[1024];
+    int len = snprintf(
+        text, sizeof(text),
+        "trustStore: {publicRoots: DIR/ca.crt, output: DIR/out, certificates: [{name: corp, "
+        "file: DIR/ca.crt}, {name: far, url: 'https://a.b/c'}]}\n"
+        "outbound: {destinations: [{tls: deny, match: {ports: [1]}},\n {name: r, %s}]}\n",
+        keys);
+    assert_true(len > 0 && (size_t)len < sizeof(text));
+    return edge_world_load(w, text, before, expiry);
 }
 
 static const struct edge_app *origin_of(const struct edge_set *set) {
@@ -105,7 +55,7 @@ static const struct edge_app *origin_of(const struct edge_set *set) {
 }
 
 static void test_rules_of_each_kind(void **state) {
-    struct world *w = *state;
+    struct edge_world *w = *state;
     OWNED(edge_set_unref)
     struct edge_set *simple =
         load(w, "tls: simple, serverName: a.b, minVersion: 1.3", NULL, EDGE_EXPIRY_REFUSES);
@@ -129,7 +79,7 @@ static void test_rules_of_each_kind(void **state) {
 }
 
 static void test_names_of_the_trust_store(void **state) {
-    struct world *w = *state;
+    struct edge_world *w = *state;
     OWNED(edge_set_unref)
     struct edge_set *named = load(w, "tls: simple, serverCerts: [corp]", NULL, EDGE_EXPIRY_REFUSES);
     assert_non_null(named);
@@ -137,7 +87,7 @@ static void test_names_of_the_trust_store(void **state) {
 }
 
 static void test_what_servers_are_shown_and_asked(void **state) {
-    struct world *w = *state;
+    struct edge_world *w = *state;
     static const char keys[] =
         "tls: mutual, serverCerts: [corp], clientCert: own, alpn: [h2, http/1.1],"
         " authorizedSubjects: [{CN: a}]}], certificates: [{name: other, certFile: DIR/own.crt,"
@@ -162,7 +112,7 @@ static void test_what_servers_are_shown_and_asked(void **state) {
 
 // What is configured has its row whether a destination shows it or not.
 static void test_expiry_of_what_servers_are_shown(void **state) {
-    struct world *w = *state;
+    struct edge_world *w = *state;
     static const char keys[] =
         "tls: mutual, serverCerts: [corp], clientCert: own}], certificates: [{name: own, "
         "certFile: DIR/own.crt, keyFile: DIR/own.key}, {name: spare, certFile: DIR/own.crt, "
@@ -180,7 +130,8 @@ static void test_expiry_of_what_servers_are_shown(void **state) {
     view_fini(&view);
 }
 
-static void expect_said(struct world *w, const char *keys, const char *lead, const char *sentence) {
+static void expect_said(struct edge_world *w, const char *keys, const char *lead,
+                        const char *sentence) {
     OWNED(edge_set_unref) struct edge_set *set = load(w, keys, NULL, EDGE_EXPIRY_REFUSES);
     assert_null(set);
     assert_true(buf_append(&w->errors, "", 1));
@@ -190,11 +141,12 @@ static void expect_said(struct world *w, const char *keys, const char *lead, con
     }
 }
 
-static void expect_mistake(struct world *w, const char *keys, const char *sentence) {
+static void expect_mistake(struct edge_world *w, const char *keys, const char *sentence) {
     expect_said(w, keys, "f:3:1: destination r: ", sentence);
 }
 
-static void expect_certificate_mistake(struct world *w, const char *keys, const char *sentence) {
+static void expect_certificate_mistake(struct edge_world *w, const char *keys,
+                                       const char *sentence) {
     expect_said(w, keys, "f:3:1: certificate n: ", sentence);
 }
 
@@ -222,7 +174,7 @@ static void test_mistakes(void **state) {
 }
 
 static void test_what_expired_since_blocks_nothing(void **state) {
-    struct world *w = *state;
+    struct edge_world *w = *state;
     static const char keys[] = "tls: simple, serverCerts: [{file: DIR/old.crt}]";
     OWNED(edge_set_unref) struct edge_set *first = load(w, keys, NULL, EDGE_EXPIRY_WARNS);
     assert_non_null(first);
