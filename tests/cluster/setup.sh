@@ -20,7 +20,8 @@ die() {
 build() {
     module=$1 name=$2 package=$3
     shift 3
-    stamp=$(cd "$here/$module" && cat go.mod go.sum $(find . -name '*.go' | sort) | sha256sum)
+    stamp=$(cd "$here/$module" && { cat go.mod go.sum $(find . -name '*.go' | sort)
+        echo "$@"; } | sha256sum)
     if [ -x "$bin/$name" ] && [ "$(cat "$bin/$name.stamp" 2>/dev/null)" = "$stamp" ]; then
         return
     fi
@@ -35,7 +36,7 @@ go env GOVERSION | awk '{ split(substr($1, 3), v, "."); exit v[1] * 100 + v[2] <
     die "Go is older than 1.26"
 
 # The API server and the kubelet ask each other for their versions.
-version=$(sed -n 's|^.*k8s.io/kubernetes v\([0-9.]*\)$|\1|p' "$here/kube/go.mod")
+version=$(sed -n 's|^.*k8s.io/kubernetes v\([0-9.]*\).*$|\1|p' "$here/kube/go.mod")
 set_version="-s -w -X k8s.io/component-base/version.gitVersion=v$version"
 export CGO_ENABLED=0
 build etcd etcd go.etcd.io/etcd/server/v3 -ldflags '-s -w'
