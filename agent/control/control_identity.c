@@ -12,6 +12,7 @@
 
 #define ASK_AGAIN_TICKS 10
 #define TRIM_AFTER_S 0.1
+#define SETTLE_EVERY_S 10
 #define SETTLE_MS 1000
 
 static void log_identity(const struct identity *identity, const struct identity_store *store) {
@@ -100,6 +101,10 @@ static void use_identity(struct control *control, struct identity *identity) {
 
 static void on_trim(struct ev_loop *loop UNUSED, ev_timer *timer UNUSED, int events UNUSED) {
     footprint_trim();
+}
+
+static void on_settle(struct ev_loop *loop UNUSED, ev_timer *timer UNUSED, int events UNUSED) {
+    footprint_settle();
 }
 
 static void drop_identity(struct control *control) {
@@ -258,6 +263,8 @@ bool control_identity_start(struct control *control, struct err *err) {
     ev_timer_init(&control->expiry_tick, on_tick, 1, 1);
     control->expiry_tick.data = control;
     ev_timer_init(&control->trim, on_trim, TRIM_AFTER_S, 0);
+    ev_timer_init(&control->settle, on_settle, SETTLE_EVERY_S, SETTLE_EVERY_S);
+    ev_timer_start(control->loop, &control->settle);
     ev_timer_start(control->loop, &control->expiry_tick);
     control->intake = intake_start(control, identity, err);
     return control->intake != NULL;

@@ -111,7 +111,7 @@ struct control {
     int64_t accepts_nothing_ms; // monotonic: since when the workers are told to; 0: they are not
     int64_t closed_ms;          // monotonic: since when nothing can be accepted; 0: it can
     ev_timer expiry_tick;
-    ev_timer trim; // once: what only the start needed is given back
+    ev_timer trim, settle; // what only the start needed, or a burst, is given back
     ev_signal signals[CONTROL_SIGNALS];
     bool said_expired;
     unsigned refused_ticks; // seconds without a valid identity since an update was refused

@@ -7,6 +7,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#define UNUSED_MAX ((size_t)32 << 20)
+
 // Only segments that were never writable: their pages are the file's own. Relocated data, read-only
 // by now, is not.
 static int let_go(struct dl_phdr_info *object, size_t size, void *arg) {
@@ -28,6 +30,13 @@ static int let_go(struct dl_phdr_info *object, size_t size, void *arg) {
         }
     }
     return 0;
+}
+
+void footprint_settle(void) {
+    struct mallinfo2 heap = mallinfo2();
+    if (heap.fordblks > UNUSED_MAX && heap.fordblks > heap.uordblks) {
+        (void)malloc_trim(0);
+    }
 }
 
 void footprint_trim(void) {

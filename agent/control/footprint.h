@@ -7,4 +7,8 @@
 // steady state little. What is needed again comes back from the page cache, 64 KiB a fault.
 void footprint_trim(void);
 
+// Gives back unused heap where there is much of it and little is in use: a burst of connections,
+// or of clients that read slowly, has left it, and malloc alone would keep it for good.
+void footprint_settle(void);
+
 #endif
