@@ -1,14 +1,16 @@
 #include "agent/command/check.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "agent/config/config.h"
 #include "agent/edge/edge_set.h"
 #include "base/buf.h"
 
-enum { EXIT_GOOD = 0, EXIT_INPUT = 1, EXIT_USAGE = 2 };
+enum { EXIT_GOOD = 0, EXIT_INPUT = 1, EXIT_USAGE = 2, EXIT_ENVIRONMENT = 3 };
 
 static const char usage[] = "usage: pavise check --config FILE";
 
@@ -62,5 +64,9 @@ int check_run(int argc, char **argv) {
         return EXIT_INPUT;
     }
     printf("%s: ok\n", path);
-    return fflush(stdout) == 0 ? EXIT_GOOD : EXIT_INPUT;
+    if (fflush(stdout) != 0) { // no mistake of the file's
+        fprintf(stderr, "pavise check: cannot write the result: %s\n", strerror(errno));
+        return EXIT_ENVIRONMENT;
+    }
+    return EXIT_GOOD;
 }

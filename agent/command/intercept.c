@@ -1,5 +1,6 @@
 #include "agent/command/intercept.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -45,6 +46,16 @@ static int fail(const struct err *err) {
     return err_exit_code(err);
 }
 
+// Whether what was printed has been written.
+static int finish(void) {
+    struct err err = {0};
+    if (fflush(stdout) != 0) {
+        (void)ERR_SET_ERRNO(&err, ERR_ENVIRONMENT, errno, "cannot write the result");
+        return fail(&err);
+    }
+    return EXIT_DONE;
+}
+
 static void print(FILE *out, const struct buf *text) {
     struct span bytes = buf_span(text);
     if (bytes.len > 0) {
@@ -75,7 +86,7 @@ static int apply(const struct order *order, const struct buf *rules, const char 
     } else {
         printf("%s\n", done);
     }
-    return fflush(stdout) == 0 ? EXIT_DONE : EXIT_INPUT;
+    return finish();
 }
 
 static int hold(void) {
@@ -147,7 +158,7 @@ static int show(const struct order *order UNUSED) {
     buf_fini(&rules);
     switch (listing) {
     case NFT_LISTED:
-        return fflush(stdout) == 0 ? EXIT_DONE : EXIT_INPUT;
+        return finish();
     case NFT_NO_TABLE:
         fputs("pavise intercept: no rules are in force in this network namespace; "
               "pavise intercept up puts them in\n",

@@ -1,10 +1,12 @@
 // `pavise check` as a command: exit codes, what goes where, and the examples we ship.
 #include "agent/command/check.h"
 
+#include <fcntl.h>
 #include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -30,8 +32,8 @@ static char *read_back(FILE *file) {
     return text;
 }
 
-// Runs the command with standard output and error in files.
-static struct outcome run(char **argv, int argc) {
+// Runs the command with standard output (unless it is to go elsewhere) and error in files.
+static struct outcome run_into(int elsewhere, char **argv, int argc) {
     fflush(stdout);
     fflush(stderr);
     int saved_out = dup(STDOUT_FILENO);
@@ -40,7 +42,7 @@ static struct outcome run(char **argv, int argc) {
     FILE *err = tmpfile();
     assert_non_null(out);
     assert_non_null(err);
-    dup2(fileno(out), STDOUT_FILENO);
+    dup2(elsewhere < 0 ? fileno(out) : elsewhere, STDOUT_FILENO);
     dup2(fileno(err), STDERR_FILENO);
     struct outcome outcome = {.code = check_run(argc, argv)};
     fflush(stdout);
@@ -54,6 +56,10 @@ static struct outcome run(char **argv, int argc) {
     outcome.out = read_back(out);
     outcome.err = read_back(err);
     return outcome;
+}
+
+static struct outcome run(char **argv, int argc) {
+    return run_into(-1, argv, argc);
 }
 
 static void fini(struct outcome *outcome) {
@@ -75,6 +81,27 @@ static struct outcome check_text(const char *text, char path[32]) {
     struct outcome outcome = check_file(path);
     unlink(path);
     return outcome;
+}
+
+// A full disk is said, and is no mistake in the file.
+static void test_output_that_cannot_be_written(void **state) {
+    (void)state;
+    char path[] = "/tmp/check_test.XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, "{}", 2), 2);
+    char *argv[] = {"check", "--config", path, NULL};
+    int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+    assert_true(full >= 0);
+    struct outcome outcome = run_into(full, argv, 3);
+    __fpurge(stdout);
+    assert_int_equal(outcome.code, 3);
+    assert_string_equal(outcome.err,
+                        "pavise check: cannot write the result: No space left on device\n");
+    fini(&outcome);
+    close(full);
+    close(fd);
+    unlink(path);
 }
 
 static void test_good(void **state) {
@@ -162,9 +189,13 @@ static void test_examples_are_good(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good),     cmocka_unit_test(test_warnings_do_not_fail),
-        cmocka_unit_test(test_mistakes), cmocka_unit_test(test_no_such_file),
-        cmocka_unit_test(test_usage),    cmocka_unit_test(test_examples_are_good),
+        cmocka_unit_test(test_output_that_cannot_be_written),
+        cmocka_unit_test(test_good),
+        cmocka_unit_test(test_warnings_do_not_fail),
+        cmocka_unit_test(test_mistakes),
+        cmocka_unit_test(test_no_such_file),
+        cmocka_unit_test(test_usage),
+        cmocka_unit_test(test_examples_are_good),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
