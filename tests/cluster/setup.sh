@@ -53,5 +53,8 @@ done
 build coredns coredns . -ldflags '-s -w'
 export CGO_ENABLED=1 # libseccomp
 build runc runc github.com/opencontainers/runc -ldflags '-s -w' -tags seccomp
-cp -f "$(cd "$here/kube" && go list -m -f '{{.Dir}}' k8s.io/kubernetes)/build/pause/linux/pause.c" \
-    "$bin/pause.c"
+if [ ! -e "$bin/pause.c" ]; then
+    (cd "$here/kube" && go mod download k8s.io/kubernetes) || die "no source of Kubernetes' pause"
+    source=$(cd "$here/kube" && go list -m -f '{{.Dir}}' k8s.io/kubernetes)
+    cp "$source/build/pause/linux/pause.c" "$bin/pause.c"
+fi
