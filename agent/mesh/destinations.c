@@ -291,6 +291,7 @@ void destinations_note_service(struct destinations *destinations, const struct n
     bool is_known = entry != NULL && entry->state == DESTINATION_SERVICE &&
                     entry->until_ms > now_ms + for_ms / 2 && entry->last_error == NULL;
     if (!is_known) {
+        destinations->pin_changes += entry == NULL || entry->state != DESTINATION_SERVICE;
         entry = remember(destinations, addr, DESTINATION_SERVICE, now_ms, now_ms + for_ms);
     }
     if (!is_known && entry != NULL) {
@@ -323,7 +324,7 @@ bool destinations_forget(struct destinations *destinations, const struct netaddr
     pthread_mutex_lock(&destinations->mutex);
     struct entry *entry = find(destinations, addr);
     if (entry != NULL) {
-        destinations->pin_changes += entry->state == DESTINATION_PINNED;
+        destinations->pin_changes += is_pin(entry->state);
         drop(destinations, entry);
     }
     pthread_mutex_unlock(&destinations->mutex);

@@ -8,20 +8,33 @@
 #include "certmgr/spiffe_id.h"
 
 // A first line with the version, then "ADDRESS UNTIL SPIFFE-ID" with the time in milliseconds; the
-// ID is "-" when it is not known in full.
+// ID is "-" when it is not known in full, and "service" of a Service, which has none.
 #define FIRST_LINE "pavise pins 1\n"
 #define DIGITS_MAX 18
 
+static const char SERVICE[] = "service"; // also the name of the state
+
+static bool is_service(const struct destination_view *row) {
+    return strcmp(row->state, SERVICE) == 0;
+}
+
 static bool is_pin(const struct destination_view *row) {
-    return strcmp(row->state, "pinned") == 0;
+    return strcmp(row->state, "pinned") == 0 || is_service(row);
+}
+
+static const char *id_of(const struct destination_view *row) {
+    if (is_service(row)) {
+        return SERVICE;
+    }
+    // A view cuts long IDs.
+    bool is_known = row->peer_id[0] != '\0' && strlen(row->peer_id) < sizeof row->peer_id - 1;
+    return is_known ? row->peer_id : "-";
 }
 
 static bool render(const struct destination_view *row, struct buf *out) {
     char address[NETADDR_TEXT_MAX];
-    // A view cuts long IDs.
-    bool is_known = row->peer_id[0] != '\0' && strlen(row->peer_id) < sizeof row->peer_id - 1;
     return buf_printf(out, "%s %" PRId64 " %s\n", netaddr_format_ip(&row->address, address),
-                      row->until_ms, is_known ? row->peer_id : "-");
+                      row->until_ms, id_of(row));
 }
 
 bool pins_render(struct destinations *destinations, int64_t now_ms, struct buf *out) {
@@ -63,15 +76,18 @@ static bool pin(struct destinations *destinations, struct span line, int64_t now
     int64_t until_ms = 0;
     struct span address_text = take_until(&line, ' ');
     struct span until_text = take_until(&line, ' ');
-    bool is_known = !span_equal_text(line, "-");
+    bool is_of_service = span_equal_text(line, SERVICE);
+    bool is_known = !is_of_service && !span_equal_text(line, "-");
     if (!netaddr_parse_ip(&address, address_text, NULL) || !parse_ms(until_text, &until_ms) ||
         (is_known && !spiffe_id_parse(&id, line, NULL))) {
         return false;
     }
     int64_t left_ms = until_ms - now_ms;
-    if (left_ms > 0) {
-        destinations_pin(destinations, &address, is_known ? &id : NULL, now_ms,
-                         left_ms < pin_for_ms ? left_ms : pin_for_ms);
+    int64_t for_ms = left_ms < pin_for_ms ? left_ms : pin_for_ms;
+    if (left_ms > 0 && is_of_service) {
+        destinations_note_service(destinations, &address, now_ms, for_ms);
+    } else if (left_ms > 0) {
+        destinations_pin(destinations, &address, is_known ? &id : NULL, now_ms, for_ms);
     }
     return true;
 }

@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from pavise_e2e.applications import GREETING, echo, echo_once, outcome, speak_first
-from pavise_e2e.lab import spiffe_id
+from pavise_e2e.lab import UIDS, spiffe_id
 
 SERVICES = {"kubernetes": {"services": True}}
 REFUSED = ("refused", "reset", "closed")
@@ -197,7 +197,8 @@ def test_a_service_without_sidecars(lab):
 
 
 def test_never_plaintext_again(lab):
-    """A Service that had sidecars is not passed in the clear when its pods lose them."""
+    """A Service that had sidecars is not passed in the clear when its pods lose them, also by the
+    next process."""
     lab.authority()
     web = lab.agent(lab.web, {**SERVICES, "outbound": {"mesh": {"onUnreachable": "plaintext"}}})
     server = lab.agent(lab.server, SERVICES)
@@ -205,6 +206,8 @@ def test_never_plaintext_again(lab):
     bare = lab.application(lab.other, lab.other.v4, TARGET, echo)
     address = service(lab, lab.server)
     echo_once(lab.web, address, PORT)
+    old, web = web, lab.successor(web, "successor", host=lab.web, uid=UIDS["web"])
+    assert old.wait() == 0
     assert state(web, address) == "service"
     change_pods(lab, lab.other)
     assert outcome(lab.web, address, PORT) in REFUSED

@@ -41,12 +41,18 @@ static void pins_survive(void **state) {
     pin(before, "10.0.0.1", "spiffe://example.org/ns/a/sa/b", 2 * HOUR);
     pin(before, "fd00::1", "spiffe://other.org/x", 10 * HOUR);
     pin(before, "10.0.0.2", "spiffe://example.org/ended", 1);
+    struct netaddr service = address("10.96.0.7");
+    uint64_t changes = destinations_pin_changes(before);
+    destinations_note_service(before, &service, NOW, 3 * HOUR);
+    assert_true(destinations_pin_changes(before) == changes + 1); // to be written
     destinations_miss(before, &missed, &miss, NOW);
     assert_true(pins_render(before, NOW + HOUR, &text));
     assert_true(pins_parse(after, buf_span(&text), NOW + HOUR, 5 * HOUR, &err));
     assert_int_equal(state_of(after, "10.0.0.1", NOW + 2 * HOUR - 1), DESTINATION_PINNED);
     assert_int_equal(state_of(after, "10.0.0.1", NOW + 2 * HOUR), DESTINATION_UNKNOWN);
     assert_int_equal(state_of(after, "10.0.0.2", NOW), DESTINATION_UNKNOWN);
+    assert_int_equal(state_of(after, "10.96.0.7", NOW + 3 * HOUR - 1), DESTINATION_SERVICE);
+    assert_int_equal(state_of(after, "10.96.0.7", NOW + 3 * HOUR), DESTINATION_UNKNOWN);
     assert_int_equal(state_of(after, "10.0.0.9", NOW + HOUR), DESTINATION_UNKNOWN);
     // No longer than pinFor, whatever the text says.
     assert_int_equal(state_of(after, "fd00::1", NOW + 6 * HOUR - 1), DESTINATION_PINNED);
@@ -54,7 +60,7 @@ static void pins_survive(void **state) {
     struct view view = {0};
     pin(before, "10.0.0.1", "spiffe://example.org/ns/a/sa/b", 2 * HOUR);
     destinations_render(before, &view, NOW + HOUR);
-    assert_int_equal(view.num_destinations, 2);
+    assert_int_equal(view.num_destinations, 3);
     view_fini(&view);
     buf_fini(&text);
 }
