@@ -19,7 +19,7 @@ struct entry {
     struct entry *next; // in its bucket
     struct netaddr address;
     enum destination_state state;
-    size_t heap_index; // in heaps[is_pin(state)]
+    size_t heap_index; // in heaps[destinations_is_pin(state)]
     int64_t since_ms, until_ms;
     char *peer_id;    // of pinned ones; NULL: none, or memory was short
     char *last_error; // of the last miss; may be NULL
@@ -40,12 +40,12 @@ struct destinations {
     uint64_t pin_changes;
 };
 
-static bool is_pin(enum destination_state state) {
+bool destinations_is_pin(enum destination_state state) {
     return state == DESTINATION_PINNED || state == DESTINATION_SERVICE;
 }
 
 static struct heap *heap_of(struct destinations *d, const struct entry *entry) {
-    return &d->heaps[is_pin(entry->state)];
+    return &d->heaps[destinations_is_pin(entry->state)];
 }
 
 static void heap_set(struct heap *heap, size_t index, struct entry *entry) {
@@ -165,7 +165,7 @@ static bool make_room(struct destinations *d, enum destination_state state, int6
         drop(d, pinned->slots[0]);
     } else if (unpinned->num > 0) {
         drop(d, unpinned->slots[0]);
-    } else if (is_pin(state)) {
+    } else if (destinations_is_pin(state)) {
         drop(d, pinned->slots[0]);
     }
     return d->num < DESTINATIONS_MAX;
@@ -305,7 +305,7 @@ void destinations_miss(struct destinations *destinations, const struct netaddr *
                        const struct destination_miss *miss, int64_t now_ms) {
     pthread_mutex_lock(&destinations->mutex);
     struct entry *entry = find(destinations, addr);
-    if (entry == NULL || !is_pin(entry->state) || entry->until_ms <= now_ms) {
+    if (entry == NULL || !destinations_is_pin(entry->state) || entry->until_ms <= now_ms) {
         entry = remember(destinations, addr,
                          miss->plaintext ? DESTINATION_PLAINTEXT : DESTINATION_UNREACHABLE, now_ms,
                          now_ms + miss->for_ms);
@@ -324,7 +324,7 @@ bool destinations_forget(struct destinations *destinations, const struct netaddr
     pthread_mutex_lock(&destinations->mutex);
     struct entry *entry = find(destinations, addr);
     if (entry != NULL) {
-        destinations->pin_changes += is_pin(entry->state);
+        destinations->pin_changes += destinations_is_pin(entry->state);
         drop(destinations, entry);
     }
     pthread_mutex_unlock(&destinations->mutex);

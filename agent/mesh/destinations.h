@@ -25,6 +25,9 @@ enum destination_state {
     DESTINATION_SERVICE,     // sidecars are behind it: ask which one, or refuse
 };
 
+// Sidecars have been there: a tunnel or a refusal, and never plaintext, until it ends.
+bool destinations_is_pin(enum destination_state state);
+
 struct destinations;
 
 struct destinations *destinations_new(void) MUST_USE;

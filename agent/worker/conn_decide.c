@@ -153,7 +153,8 @@ static enum conn_state decide_direct(struct conn *conn) {
             return CONN_DEAD;
         }
     }
-    return conn_may_be_asked(conn) ? conn_start_asked(conn) : conn_admit_direct(conn);
+    return conn->snapshot->config->kubernetes_services ? conn_start_asked(conn)
+                                                       : conn_admit_direct(conn);
 }
 
 static enum conn_state decide_stream(struct conn *conn) {

@@ -40,8 +40,7 @@ enum conn_state conn_ask(struct conn *conn);
 enum conn_state conn_step_locate(struct conn *conn);
 enum conn_state conn_locate_failed(struct conn *conn, const char *why);
 void conn_on_locate_timeout(struct conn *conn);
-// A direct connection that may bring that question; without one, conn_admit_direct goes on.
-bool conn_may_be_asked(const struct conn *conn);
+// A direct connection may bring that question; without one, conn_admit_direct goes on.
 enum conn_state conn_start_asked(struct conn *conn);
 enum conn_state conn_step_asked(struct conn *conn);
 void conn_on_asked_timeout(struct conn *conn);

@@ -114,10 +114,6 @@ enum conn_state conn_step_locate(struct conn *conn) {
 
 // --- answering
 
-bool conn_may_be_asked(const struct conn *conn) {
-    return conn->snapshot->config->kubernetes_services;
-}
-
 enum conn_state conn_start_asked(struct conn *conn) {
     conn->near->ops->arm(conn->near, true, false);
     return CONN_ASKED;

@@ -23,8 +23,7 @@ enum conn_state conn_not_in_mesh(struct conn *conn, enum close_reason reason, co
                                     .for_ms = plaintext ? PLAINTEXT_FOR_MS : UNREACHABLE_FOR_MS};
     destinations_miss(known, &conn->destination, &miss, now);
     // It may have been pinned meanwhile: a pin wins over this miss.
-    enum destination_state state = destinations_look_up(known, &conn->destination, now);
-    if (plaintext && state != DESTINATION_PINNED && state != DESTINATION_SERVICE) {
+    if (plaintext && !destinations_is_pin(destinations_look_up(known, &conn->destination, now))) {
         conn->decision.action = OUTBOUND_PLAIN;
         conn->via = (struct netaddr){0};
         return conn_start_dial(conn, &conn->destination);

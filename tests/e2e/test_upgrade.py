@@ -279,15 +279,24 @@ def test_a_predecessor_sends_a_silent_successor_away(both):
     old.kill()  # gRPC's waits at its end are the kernel's, which has another time
 
 
-def test_the_application_ends_before_the_successor_is_ready(both):
-    """Of drain.withApplication: nobody is left to wait for, in either process."""
+def beside_an_application(both):
+    """An agent that leaves with the application: (their process namespace, the words that enter it,
+    the application, the agent)."""
     lab = both.lab
-    enter = ["nsenter", f"--pid={process_namespace(lab)}", "unshare", "--mount", "sh", "-c",
+    namespace = process_namespace(lab)
+    enter = ["nsenter", f"--pid={namespace}", "unshare", "--mount", "sh", "-c",
              "mount -t proc proc /proc && exec \"$@\"", "sh"]
     app = lab.start("app", [*enter, "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
                             "sleep", "infinity"])
     config = {**both.config, "drain": {"withApplication": True}}
     old = lab.run_agent("agent", config, host=lab.host, wrap=enter)
+    return namespace, enter, app, old
+
+
+def test_the_application_ends_before_the_successor_is_ready(both):
+    """Of drain.withApplication: nobody is left to wait for, in either process."""
+    lab = both.lab
+    _, enter, app, old = beside_an_application(both)
     authority = next(p for p in lab.processes if p.name == "authority")
     authority.signal(signal.SIGSTOP)
     new = lab.start("successor", [*enter, lab.pavise, "agent", "--config", old.config_path,
@@ -318,13 +327,7 @@ def test_the_application_ends_before_the_successor_starts(both):
     """What the predecessor has seen of the application, the successor knows: it does not wait for
     one that has ended already."""
     lab = both.lab
-    namespace = process_namespace(lab)
-    enter = ["nsenter", f"--pid={namespace}", "unshare", "--mount", "sh", "-c",
-             "mount -t proc proc /proc && exec \"$@\"", "sh"]
-    app = lab.start("app", [*enter, "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
-                            "sleep", "infinity"])
-    config = {**both.config, "drain": {"withApplication": True}}
-    old = lab.run_agent("agent", config, host=lab.host, wrap=enter)
+    namespace, enter, app, old = beside_an_application(both)
     watcher = watcher_in(namespace)
     old.wait_for_log("event=application_seen")
     os.kill(watcher, signal.SIGSTOP)  # the end is not noticed yet
